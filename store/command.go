@@ -1,0 +1,198 @@
+package store
+
+// A Kind numbers a command in Raft's log. Numbers are appended, never reused; an unknown one
+// stops the node rather than let it diverge.
+type Kind uint8
+
+// The kinds.
+const (
+	KindAccept    Kind = 1
+	KindBegin     Kind = 2
+	KindFinish    Kind = 3
+	KindReport    Kind = 4
+	KindClose     Kind = 5
+	KindDelivered Kind = 6
+	KindNodeUp    Kind = 7
+	KindBindOpen  Kind = 8
+	KindBindClose Kind = 9
+	KindLead      Kind = 10
+	KindPutPolicy Kind = 11
+	KindPurge     Kind = 12
+	KindFound     Kind = 13
+)
+
+// A Command is one entry of Raft's log. Its time is not in it: the leader stamps the envelope
+// (see Encode).
+type Command interface{ kind() Kind }
+
+// A Token names one proposal of one node. The state machine answers a repeated token with the
+// first result, so that a proposal whose outcome is unknown can be repeated.
+type Token struct {
+	Node        string
+	Incarnation uint64
+	Seq         uint64 // ascending; 1 is the first of an incarnation
+	Lowest      uint64 // lowest Seq whose result the node still waits for; lower ones are forgotten
+}
+
+// Accept records messages whose submit_sm_resp waits for it. Result: AcceptResult.
+type Accept struct {
+	Token    Token
+	Charges  [][]Charge // distinct sets of charges
+	Messages []Submission
+}
+
+// A Submission is a message of an Accept with the set of charges that admits it.
+type Submission struct {
+	Message Message
+	Charges int // index into Accept.Charges; -1 = none
+}
+
+// Begin records attempts that the leader is about to make. Result: BeginResult.
+type Begin struct {
+	Charges  [][]Charge // distinct sets of charges
+	Attempts []BeginAttempt
+}
+
+// A BeginAttempt is one call of the API.
+type BeginAttempt struct {
+	Route   string
+	CallBy  int64 // Unix ms at which an unfinished attempt becomes uncertain
+	Members []BeginMember
+}
+
+// A BeginMember is a message of a call. It is granted when it is due to be sent, its revision is
+// the one named and its charges fit. When they do not fit it becomes due when they may.
+type BeginMember struct {
+	Number   Number
+	Revision uint32
+	Phone    string
+	Charges  int // index into Begin.Charges; -1 = none
+}
+
+// Finish records what the API answered. Result: FinishResult.
+type Finish struct{ Outcomes []Outcome }
+
+// An Outcome is the end of an attempt, for all its members.
+type Outcome struct {
+	Attempt AttemptID
+	Kind    OutcomeKind
+	BizID   string // OutcomeAccepted
+	DueAt   int64  // accepted: when to give up on the report; retry: next try; uncertain: first query
+	Ending  Ending // OutcomeRejected
+	Err     string // rejected: the receipt's err
+}
+
+// An OutcomeKind classifies the end of an attempt.
+type OutcomeKind uint8
+
+// The kinds. Numbers travel in commands: append, never reuse.
+const (
+	OutcomeAccepted  OutcomeKind = 1 // the API took it
+	OutcomeRejected  OutcomeKind = 2 // final: the API refused it
+	OutcomeRetry     OutcomeKind = 3 // surely not executed; its charges on phones are given back
+	OutcomeUncertain OutcomeKind = 4 // may have been executed
+)
+
+// Report records delivery reports. Result: ReportResult.
+type Report struct{ Reports []DeliveryReport }
+
+// A DeliveryReport ends one message. Number was found by the proposer, by OutId or BizId and
+// phone; Apply verifies that the attempt is one of that message's. With Number 0 the report
+// matched nothing yet and is kept as an orphan for 72 h.
+type DeliveryReport struct {
+	Number  Number
+	Attempt AttemptID // 0 when Number is 0
+	OutID   string    // kept with orphans
+	BizID   string    // kept with orphans
+	Phone   string    // kept with orphans
+	Ending  Ending
+	Err     string
+	DoneAt  int64  // Unix ms, the report's own time
+	Orphan  uint64 // id of the orphan this report was kept as; removed when it applies. 0 = none
+}
+
+// Found resolves uncertain attempts after a query of the API. Result: FoundResult.
+type Found struct{ Items []FoundItem }
+
+// A FoundItem is what was found out about one message of an uncertain attempt.
+type FoundItem struct {
+	Number   Number
+	Revision uint32
+	Sent     bool  // the API has it: StateSent. Otherwise, with Retry: it surely was not sent: StateRetry
+	Retry    bool  // send again; neither Sent nor Retry: still not known, ask again at DueAt
+	DueAt    int64 // next action
+}
+
+// Close ends messages without a report: refused by the leader (no template), expired, given up.
+// EndExpired and EndRejected apply only to messages that wait to be sent (and parts that wait);
+// EndUnknown and EndUndeliverable also to sent and uncertain ones. Result: CloseResult.
+type Close struct{ Items []CloseItem }
+
+// A CloseItem names a message at a revision; at another revision it has no effect. For
+// ActionParts it names the first part, and its whole set is ended.
+type CloseItem struct {
+	Number   Number
+	Revision uint32
+	Ending   Ending
+	Err      string
+}
+
+// Delivered removes entries from an outbox. Result: DeliveredResult.
+type Delivered struct {
+	Account string
+	Seqs    []uint64
+}
+
+// NodeUp says that a node has started. Earlier incarnations of it lose their binds and tokens.
+type NodeUp struct {
+	Node        string
+	Incarnation uint64
+}
+
+// BindOpen records a bind, if the account has fewer than Limit on all nodes. Result: BindResult.
+type BindOpen struct {
+	Bind  Bind
+	Limit uint32 // 0 = none
+}
+
+// BindClose removes a bind.
+type BindClose struct {
+	Node        string
+	Incarnation uint64
+	Session     uint64
+}
+
+// Lead is the first command of a new leader: every attempt still open belongs to a leader that
+// may be gone, and becomes uncertain, due to be resolved at DueAt. A late Finish still counts.
+type Lead struct {
+	Node  string
+	DueAt int64
+}
+
+// PutPolicy adds a version of the policy if Base is the version in force. Result: PolicyResult.
+type PutPolicy struct {
+	Base   uint64
+	Doc    []byte
+	Author string
+}
+
+// Purge deletes what has been final since before Before, sends and orphans past their time, and
+// attempts of which nothing is open; at most Limit messages. Result: PurgeResult.
+type Purge struct {
+	Before int64
+	Limit  uint32
+}
+
+func (*Accept) kind() Kind    { return KindAccept }
+func (*Begin) kind() Kind     { return KindBegin }
+func (*Finish) kind() Kind    { return KindFinish }
+func (*Report) kind() Kind    { return KindReport }
+func (*Close) kind() Kind     { return KindClose }
+func (*Delivered) kind() Kind { return KindDelivered }
+func (*NodeUp) kind() Kind    { return KindNodeUp }
+func (*BindOpen) kind() Kind  { return KindBindOpen }
+func (*BindClose) kind() Kind { return KindBindClose }
+func (*Lead) kind() Kind      { return KindLead }
+func (*PutPolicy) kind() Kind { return KindPutPolicy }
+func (*Purge) kind() Kind     { return KindPurge }
+func (*Found) kind() Kind     { return KindFound }
