@@ -1,0 +1,88 @@
+package configs
+
+// A Policy says who may send what, through which route, how fast. It is one YAML document,
+// versioned in the replicated state, so that all nodes decide alike. example: policy.yaml.
+type Policy struct {
+	Accounts   []Account        `yaml:"accounts"`
+	Signatures []string         `yaml:"signatures"` // SignNames without 【】
+	Templates  []Template       `yaml:"templates"`
+	Classes    map[string]Class `yaml:"classes"` // by name; the built-in four are there unless overridden
+	Routes     []Route          `yaml:"routes"`
+}
+
+// An Account is one system_id.
+type Account struct {
+	SystemID     string `yaml:"system_id"`
+	PasswordHash string `yaml:"password_hash"` // argon2id, as `smppctl hash-password` prints it
+
+	Binds      int     `yaml:"binds"`       // bound sessions at a time, over all nodes; default 10
+	Rate       float64 `yaml:"rate"`        // messages per second; 0 = unlimited
+	Burst      int     `yaml:"burst"`       // messages accepted at once above the rate; default: one second's worth
+	Window     int     `yaml:"window"`      // messages accepted and not final; 0 = unlimited
+	DailyQuota int     `yaml:"daily_quota"` // messages per day of UTC+8; 0 = unlimited
+
+	SessionWindow int `yaml:"session_window"` // unanswered submit_sm of one session before it is not read any more; default 1000
+
+	SignName         string   `yaml:"sign_name"`         // when the text carries none
+	Templates        []string `yaml:"templates"`         // TemplateCodes it may use; empty = all
+	Signatures       []string `yaml:"signatures"`        // SignNames it may use; empty = all
+	FallbackTemplate string   `yaml:"fallback_template"` // TemplateCode with one variable that takes a text no template matches; empty = refuse
+	Route            string   `yaml:"route"`             // name; empty = the first route
+
+	DefaultAlphabet string   `yaml:"default_alphabet"` // what data_coding 0 means: gsm (default), ascii, latin1, utf8
+	CountryCode     string   `yaml:"country_code"`     // of numbers without one; default "86"
+	Validity        Duration `yaml:"validity"`         // longest validity; 0 = the class's
+	KeepTexts       bool     `yaml:"keep_texts"`       // do not erase texts when a message is final
+
+	Receipt Receipt `yaml:"receipt"`
+}
+
+// Receipt says what this account's delivery receipts look like.
+type Receipt struct {
+	Text *bool `yaml:"text"` // Appendix B text in short_message; default true
+	TLVs *bool `yaml:"tlvs"` // receipted_message_id and message_state; default true
+}
+
+// A Template is an approved template.
+type Template struct {
+	Code       string             `yaml:"code"` // TemplateCode
+	Text       string             `yaml:"text"` // content with ${name}
+	Class      string             `yaml:"class"`
+	Vars       map[string]VarRule `yaml:"vars"`
+	PhoneLimit *bool              `yaml:"phone_limit"` // count it in the class's per-phone windows; default true
+}
+
+// A VarRule limits the value of a template variable.
+type VarRule struct {
+	Kind string `yaml:"kind"` // any (default), digits, alnum, number, time, phone, name, free
+	Min  int    `yaml:"min"`  // characters; default 1
+	Max  int    `yaml:"max"`  // characters; default 35
+}
+
+// A Class is a kind of traffic and its defaults.
+type Class struct {
+	Validity     Duration     `yaml:"validity"`       // how long an unsent message is worth sending
+	OnUncertain  string       `yaml:"on_uncertain"`   // report or resend: what to do with an attempt that stays uncertain
+	ResendAfter  Duration     `yaml:"resend_after"`   // how long it stays uncertain first
+	PhoneLimits  []PhoneLimit `yaml:"phone_limits"`   // per phone
+	PhoneLimitBy string       `yaml:"phone_limit_by"` // what is counted together: sign (default), or template (signature and template)
+}
+
+// A PhoneLimit is one frequency rule per phone, as Alibaba Cloud counts it: minutes and hours are
+// clock windows of UTC+8, a day is the last 24 hours.
+type PhoneLimit struct {
+	Per   string `yaml:"per"` // minute, hour or day
+	Limit int    `yaml:"limit"`
+}
+
+// A Route is a way out.
+type Route struct {
+	Name        string   `yaml:"name"`
+	Kind        string   `yaml:"kind"`        // dysmsapi
+	Endpoint    string   `yaml:"endpoint"`    // host[:port]
+	Plain       bool     `yaml:"plain"`       // HTTP instead of HTTPS: simulators only
+	Credentials string   `yaml:"credentials"` // name of an entry of the node config's credentials; default "default"
+	QPS         int      `yaml:"qps"`         // calls per second, over the cluster; default 1000
+	Workers     int      `yaml:"workers"`     // calls at a time; default 64
+	Timeout     Duration `yaml:"timeout"`     // of one call; default 5s
+}
