@@ -1,10 +1,12 @@
 package configs
 
+import "time"
+
 // A Node is the configuration of one node: what is local to it. It is read at start.
 // example: smppbridged.yaml.
 type Node struct {
-	NodeID  string `yaml:"node_id"`  // unique in the cluster; default: the host name
-	DataDir string `yaml:"data_dir"` // state file and Raft log
+	NodeID  string `yaml:"node_id"`  // unique in the cluster: letters, digits, ".", "_", "-"; default: the host name
+	DataDir string `yaml:"data_dir"` // state file and Raft log; absolute; default /var/lib/smppbridge
 
 	SMPP     SMPP       `yaml:"smpp"`
 	HTTP     HTTP       `yaml:"http"`
@@ -32,27 +34,29 @@ type SMPP struct {
 
 // HTTP is the admin listener: metrics, health, /v1, pprof.
 type HTTP struct {
-	Listen string `yaml:"listen"` // default 127.0.0.1:9775
+	Listen string `yaml:"listen"` // no password guards it: keep it on loopback; default 127.0.0.1:9775
 }
 
 // Callback is the listener that Alibaba Cloud pushes reports to.
 type Callback struct {
-	Listen     string `yaml:"listen"`      // empty = none; default 127.0.0.1:9776
-	Secret     string `yaml:"secret"`      // path element; at least 16 characters
-	SecretFile string `yaml:"secret_file"` // file that holds the secret instead
+	Listen string `yaml:"listen"` // empty = none; plain HTTP, for a TLS proxy in front of it; default 127.0.0.1:9776
+	Secret string `yaml:"secret"` // path element: 16 to 128 letters, digits, "-", "_"; empty = from secret_file
+	// SecretFile holds the secret instead; relative to this file, or $CREDENTIALS_DIRECTORY/name under systemd;
+	// default callback_secret.
+	SecretFile string `yaml:"secret_file"`
 }
 
 // Cluster is Raft's side.
 type Cluster struct {
-	Listen    string `yaml:"listen"`     // default 127.0.0.1:7775
+	Listen    string `yaml:"listen"`     // loopback only: the port is not encrypted; default 127.0.0.1:7775
 	ClusterID string `yaml:"cluster_id"` // part of every OutId; 1 to 8 of a-z 0-9; fixed when the data is new; default sb
 	Bootstrap bool   `yaml:"bootstrap"`  // make a new one-node system when there is no data; default true
 }
 
 // NodePolicy names the policy file.
 type NodePolicy struct {
-	File   string `yaml:"file"`   // seeds an empty system
-	Follow bool   `yaml:"follow"` // a one-node system: apply the file's changes at start and on SIGHUP
+	File   string `yaml:"file"`   // seeds an empty system; relative to this file; empty = none; default policy.yaml
+	Follow bool   `yaml:"follow"` // a one-node system: apply the file's changes at start and on SIGHUP; default false
 }
 
 // Log says how to log.
@@ -64,5 +68,68 @@ type Log struct {
 // A Credential says where an AccessKey comes from. Keys are never written in configuration.
 type Credential struct {
 	Source string `yaml:"source"` // env, file, chain (default: environment, profile, instance role)
-	File   string `yaml:"file"`   // for file: two lines or YAML access_key_id/access_key_secret; mode 0600 or systemd's $CREDENTIALS_DIRECTORY
+	// File is for source file: two lines or YAML access_key_id/access_key_secret; mode 0600, or
+	// $CREDENTIALS_DIRECTORY/name under systemd; relative to the configuration file.
+	File string `yaml:"file"`
+}
+
+// DefaultCallbackSecretFile is where the callback's secret is when the configuration names neither it nor a file.
+const DefaultCallbackSecretFile = "callback_secret"
+
+// DefaultNode returns the configuration that an empty document would mean, before [LoadNode] fills in what
+// depends on the machine.
+func DefaultNode() Node {
+	n := Node{
+		DataDir: "/var/lib/smppbridge",
+		SMPP: SMPP{
+			Listen:          "0.0.0.0:2775",
+			SystemID:        "smppbridge",
+			MaxSessions:     10000,
+			MaxUnbound:      1000,
+			BindTimeout:     Duration(10 * time.Second),
+			EnquireLink:     Duration(30 * time.Second),
+			ResponseTimeout: Duration(10 * time.Second),
+			WriteTimeout:    Duration(10 * time.Second),
+		},
+		HTTP:      HTTP{Listen: "127.0.0.1:9775"},
+		Callback:  Callback{Listen: "127.0.0.1:9776"},
+		Cluster:   Cluster{Listen: "127.0.0.1:7775", ClusterID: "sb", Bootstrap: true},
+		Policy:    NodePolicy{File: "policy.yaml"},
+		Log:       Log{Level: "info", Format: "json"},
+		Retention: Duration(72 * time.Hour),
+		DrainTime: Duration(20 * time.Second),
+	}
+	n.Credentials = map[string]Credential{DefaultCredential: defaultCredential()}
+	n.complete()
+	return n
+}
+
+// DefaultCredential is the name of the credential that routes use unless they name another.
+const DefaultCredential = "default"
+
+func defaultCredential() Credential {
+	var c Credential
+	c.setDefaults()
+	return c
+}
+
+func (c *Credential) setDefaults() {
+	if c.Source == "" {
+		c.Source = "chain"
+	}
+}
+
+// complete fills in defaults that depend on other values.
+func (n *Node) complete() {
+	if n.Callback.Listen != "" && n.Callback.Secret == "" && n.Callback.SecretFile == "" {
+		n.Callback.SecretFile = DefaultCallbackSecretFile
+	}
+}
+
+func (c *Credential) hint(key string) string {
+	switch key {
+	case "access_key_id", "access_key_secret", "access_key", "secret":
+		return "keys are not written in configuration; use source: file with file, or source: env or chain"
+	}
+	return ""
 }

@@ -3,21 +3,21 @@ package configs
 // A Policy says who may send what, through which route, how fast. It is one YAML document,
 // versioned in the replicated state, so that all nodes decide alike. example: policy.yaml.
 type Policy struct {
-	Accounts   []Account        `yaml:"accounts"`
+	Accounts   []Account        `yaml:"accounts"`   // who may bind
 	Signatures []string         `yaml:"signatures"` // SignNames without 【】
-	Templates  []Template       `yaml:"templates"`
-	Classes    map[string]Class `yaml:"classes"` // by name; the built-in four are there unless overridden
-	Routes     []Route          `yaml:"routes"`
+	Templates  []Template       `yaml:"templates"`  // approved templates
+	Classes    map[string]Class `yaml:"classes"`    // by name; the built-in four are there unless overridden
+	Routes     []Route          `yaml:"routes"`     // ways out; the first is the default
 }
 
 // An Account is one system_id.
 type Account struct {
-	SystemID     string `yaml:"system_id"`
+	SystemID     string `yaml:"system_id"`     // unique; 1 to 15 octets
 	PasswordHash string `yaml:"password_hash"` // argon2id, as `smppctl hash-password` prints it
 
 	Binds      int     `yaml:"binds"`       // bound sessions at a time, over all nodes; default 10
 	Rate       float64 `yaml:"rate"`        // messages per second; 0 = unlimited
-	Burst      int     `yaml:"burst"`       // messages accepted at once above the rate; default: one second's worth
+	Burst      int     `yaml:"burst"`       // messages accepted at once above the rate; 0 = one second's worth
 	Window     int     `yaml:"window"`      // messages accepted and not final; 0 = unlimited
 	DailyQuota int     `yaml:"daily_quota"` // messages per day of UTC+8; 0 = unlimited
 
@@ -45,10 +45,10 @@ type Receipt struct {
 
 // A Template is an approved template.
 type Template struct {
-	Code       string             `yaml:"code"` // TemplateCode
-	Text       string             `yaml:"text"` // content with ${name}
-	Class      string             `yaml:"class"`
-	Vars       map[string]VarRule `yaml:"vars"`
+	Code       string             `yaml:"code"`        // TemplateCode
+	Text       string             `yaml:"text"`        // content with ${name}, without signature
+	Class      string             `yaml:"class"`       // name of a class
+	Vars       map[string]VarRule `yaml:"vars"`        // by the variable's name; a variable without a rule has the defaults
 	PhoneLimit *bool              `yaml:"phone_limit"` // count it in the class's per-phone windows; default true
 }
 
@@ -56,30 +56,30 @@ type Template struct {
 type VarRule struct {
 	Kind string `yaml:"kind"` // any (default), digits, alnum, number, time, phone, name, free
 	Min  int    `yaml:"min"`  // characters; default 1
-	Max  int    `yaml:"max"`  // characters; default 35
+	Max  int    `yaml:"max"`  // characters; default 35, and 1000 for free
 }
 
 // A Class is a kind of traffic and its defaults.
 type Class struct {
-	Validity     Duration     `yaml:"validity"`       // how long an unsent message is worth sending
-	OnUncertain  string       `yaml:"on_uncertain"`   // report or resend: what to do with an attempt that stays uncertain
-	ResendAfter  Duration     `yaml:"resend_after"`   // how long it stays uncertain first
-	PhoneLimits  []PhoneLimit `yaml:"phone_limits"`   // per phone
+	Validity     Duration     `yaml:"validity"`       // how long an unsent message is worth sending; default 24h
+	OnUncertain  string       `yaml:"on_uncertain"`   // report or resend (default): what to do with an attempt that stays uncertain
+	ResendAfter  Duration     `yaml:"resend_after"`   // how long it stays uncertain first; default 5m
+	PhoneLimits  []PhoneLimit `yaml:"phone_limits"`   // per phone; empty = none
 	PhoneLimitBy string       `yaml:"phone_limit_by"` // what is counted together: sign (default), or template (signature and template)
 }
 
 // A PhoneLimit is one frequency rule per phone, as Alibaba Cloud counts it: minutes and hours are
 // clock windows of UTC+8, a day is the last 24 hours.
 type PhoneLimit struct {
-	Per   string `yaml:"per"` // minute, hour or day
-	Limit int    `yaml:"limit"`
+	Per   string `yaml:"per"`   // minute, hour or day
+	Limit int    `yaml:"limit"` // messages
 }
 
 // A Route is a way out.
 type Route struct {
-	Name        string   `yaml:"name"`
-	Kind        string   `yaml:"kind"`        // dysmsapi
-	Endpoint    string   `yaml:"endpoint"`    // host[:port]
+	Name        string   `yaml:"name"`        // unique; what accounts, metrics and logs call it
+	Kind        string   `yaml:"kind"`        // dysmsapi (default)
+	Endpoint    string   `yaml:"endpoint"`    // host[:port]; default dysmsapi.aliyuncs.com
 	Plain       bool     `yaml:"plain"`       // HTTP instead of HTTPS: simulators only
 	Credentials string   `yaml:"credentials"` // name of an entry of the node config's credentials; default "default"
 	QPS         int      `yaml:"qps"`         // calls per second, over the cluster; default 1000

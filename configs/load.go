@@ -1,0 +1,144 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ParseNode reads a node's configuration from the document b over the defaults and validates it. Faults call the
+// document name. It looks at nothing but b: see [LoadNode] for what depends on the machine.
+func ParseNode(name string, b []byte) (*Node, error) {
+	n, c := parseNode(name, b)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func parseNode(name string, b []byte) (*Node, *checker) {
+	n, c := DefaultNode(), newChecker(name)
+	n.Callback.SecretFile = "" // a default only where no secret is given
+	c.decode(b, &n)
+	if !c.faulty[""] {
+		n.complete()
+		n.check(c)
+	}
+	return &n, c
+}
+
+// LoadNode reads the node's configuration in the file path, and fills in what depends on the machine: the host
+// name as node_id, the file's folder before relative paths, and systemd's credentials directory. The error is
+// [Faults] unless the file cannot be read.
+func LoadNode(path string) (*Node, error) {
+	b, err := readDocument(path)
+	if err != nil {
+		return nil, err
+	}
+	n, c := parseNode(path, b)
+	if !c.faulty[""] {
+		n.resolve(c, filepath.Dir(path))
+	}
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// ParsePolicy reads a policy from the document b over the defaults and validates it. Faults call the document
+// name. It is a function of b alone: every node reads a replicated policy alike.
+func ParsePolicy(name string, b []byte) (*Policy, error) {
+	p, c := &Policy{}, newChecker(name)
+	p.setDefaults()
+	c.decode(b, p)
+	if !c.faulty[""] {
+		p.complete()
+		p.check(c)
+	}
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// LoadPolicy reads the policy in the file path. The error is [Faults] unless the file cannot be read.
+func LoadPolicy(path string) (*Policy, error) {
+	b, err := readDocument(path)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePolicy(path, b)
+}
+
+// readDocument reads a file, no further than needed to see that it is too large.
+func readDocument(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open configuration: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return b, nil
+}
+
+// credentialsDir is how a configuration names the folder of systemd's LoadCredential.
+const credentialsDir = "$CREDENTIALS_DIRECTORY"
+
+// resolve replaces what depends on the machine. dir is the configuration file's folder.
+func (n *Node) resolve(c *checker, dir string) {
+	if n.NodeID == "" {
+		host, err := os.Hostname()
+		if err != nil || !nodeIDShape.MatchString(host) {
+			c.addf("node_id", "is missing and the host name cannot take its place; allowed: 1 to 63 letters, digits, \".\", \"_\" and \"-\"")
+		}
+		n.NodeID = host
+	}
+	n.Policy.File = c.path("policy.file", n.Policy.File, dir)
+	n.Callback.SecretFile = c.path("callback.secret_file", n.Callback.SecretFile, dir)
+	for _, name := range sortedKeys(n.Credentials) {
+		cred := n.Credentials[name]
+		cred.File = c.path("credentials."+name+".file", cred.File, dir)
+		n.Credentials[name] = cred
+	}
+}
+
+// path returns file as seen from the configuration file's folder dir.
+func (c *checker) path(key, file, dir string) string {
+	if rest, ok := strings.CutPrefix(file, credentialsDir+"/"); ok {
+		base := os.Getenv(credentialsDir[1:])
+		if base == "" {
+			c.addf(key, "%s is not set; it is while systemd starts the service with LoadCredential", credentialsDir)
+		}
+		return filepath.Join(base, rest)
+	}
+	if file == "" || filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(dir, file)
+}
+
+// errSecret is returned for a secret file with an unfit secret in it.
+var errSecret = errors.New("the secret in it " + secretRule)
+
+// ReadSecret returns the callback's secret, from its file if it is not in the configuration. It is empty if there
+// is no listener. The error names the file, never the secret.
+func (cb Callback) ReadSecret() (string, error) {
+	if cb.Listen == "" || cb.Secret != "" {
+		return cb.Secret, nil
+	}
+	b, err := os.ReadFile(cb.SecretFile)
+	if err != nil {
+		return "", fmt.Errorf("read callback secret: %w", err)
+	}
+	secret := strings.TrimSpace(string(b))
+	if !secretShape.MatchString(secret) {
+		return "", fmt.Errorf("read callback secret: %s: %w", cb.SecretFile, errSecret)
+	}
+	return secret, nil
+}

@@ -1,0 +1,181 @@
+package configs
+
+import (
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+var (
+	nodeIDShape    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+	clusterIDShape = regexp.MustCompile(`^[a-z0-9]{1,8}$`)
+	secretShape    = regexp.MustCompile(`^[A-Za-z0-9_-]{16,128}$`)
+	nameShape      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`)
+)
+
+// systemIDMax is the longest system_id in octets: 16 with the closing NUL. SMPP 3.4, 5.2.1.
+const systemIDMax = 15
+
+// Validate returns every fault of n as [Faults], or nil.
+func (n *Node) Validate() error {
+	c := newChecker("")
+	n.check(c)
+	return c.err()
+}
+
+func (n *Node) check(c *checker) {
+	if n.NodeID != "" && !nodeIDShape.MatchString(n.NodeID) {
+		c.addf("node_id", "%s is not a node id; allowed: 1 to 63 letters, digits, \".\", \"_\" and \"-\", beginning with a letter or digit", quote(n.NodeID))
+	}
+	switch {
+	case n.DataDir == "":
+		c.addf("data_dir", "is missing; allowed: an absolute path")
+	case !filepath.IsAbs(n.DataDir):
+		c.addf("data_dir", "%s is not an absolute path", quote(n.DataDir))
+	}
+	n.checkSMPP(c)
+	n.checkCallback(c)
+	n.checkListeners(c)
+	if !clusterIDShape.MatchString(n.Cluster.ClusterID) {
+		c.addf("cluster.cluster_id", "%s is not a cluster id; allowed: 1 to 8 of a-z and 0-9", quote(n.Cluster.ClusterID))
+	}
+	if n.Policy.Follow && n.Policy.File == "" {
+		c.addf("policy.follow", "there is no file to follow; set policy.file, or follow: false")
+	}
+	c.oneOf("log.level", n.Log.Level, "debug", "info", "warn", "error")
+	c.oneOf("log.format", n.Log.Format, "json", "text")
+	n.checkCredentials(c)
+	c.lasting("retention", n.Retention, Duration(time.Hour), Duration(90*24*time.Hour))
+	c.lasting("drain_time", n.DrainTime, 0, Duration(10*time.Minute))
+}
+
+func (n *Node) checkSMPP(c *checker) {
+	s := &n.SMPP
+	c.systemID("smpp.system_id", s.SystemID)
+	c.between("smpp.max_sessions", s.MaxSessions, 1, 1_000_000)
+	c.between("smpp.max_unbound", s.MaxUnbound, 1, 1_000_000)
+	if s.MaxUnbound > s.MaxSessions {
+		c.addf("smpp.max_unbound", "%d is more than smpp.max_sessions (%d)", s.MaxUnbound, s.MaxSessions)
+	}
+	const hour, least = Duration(time.Hour), Duration(100 * time.Millisecond)
+	c.lasting("smpp.bind_timeout", s.BindTimeout, least, hour)
+	c.lasting("smpp.enquire_link", s.EnquireLink, least, hour)
+	c.lasting("smpp.response_timeout", s.ResponseTimeout, least, hour)
+	c.lasting("smpp.write_timeout", s.WriteTimeout, least, hour)
+}
+
+func (n *Node) checkCallback(c *checker) {
+	cb := &n.Callback
+	switch {
+	case cb.Secret != "" && cb.SecretFile != "":
+		c.addf("callback.secret", "is given beside callback.secret_file; allowed: one of the two")
+	case cb.Secret != "" && !secretShape.MatchString(cb.Secret):
+		c.addf("callback.secret", "%s", secretRule)
+	case cb.Listen != "" && cb.Secret == "" && cb.SecretFile == "":
+		c.addf("callback.secret", "is missing; the listener has no other guard. Set callback.secret_file or callback.secret, or listen: \"\"")
+	}
+}
+
+// secretRule does not repeat the secret.
+const secretRule = "is not a path element that is hard to guess; allowed: 16 to 128 letters, digits, \"-\" and \"_\""
+
+// checkListeners checks the addresses, and that no two are the same.
+func (n *Node) checkListeners(c *checker) {
+	listeners := []struct{ key, addr string }{
+		{"smpp.listen", n.SMPP.Listen},
+		{"http.listen", n.HTTP.Listen},
+		{"callback.listen", n.Callback.Listen},
+		{"cluster.listen", n.Cluster.Listen},
+	}
+	users := map[string]string{}
+	for _, l := range listeners {
+		if l.addr == "" && l.key == "callback.listen" {
+			continue
+		}
+		_, port, ok := splitAddr(l.addr)
+		if !ok {
+			c.addf(l.key, "%s is not an address; allowed: host:port, port 0 to 65535", quote(l.addr))
+			continue
+		}
+		if first := users[l.addr]; first != "" && port != 0 {
+			c.addf(l.key, "%s is taken by %s", l.addr, first)
+		}
+		users[l.addr] = l.key
+	}
+	// Raft's peers are not authenticated on a plain port: whoever reaches it can write the state.
+	if _, _, ok := splitAddr(n.Cluster.Listen); ok && !isLoopback(n.Cluster.Listen) {
+		c.addf("cluster.listen", "%s is not on loopback; allowed: a loopback address, because the port is not encrypted", quote(n.Cluster.Listen))
+	}
+}
+
+func (n *Node) checkCredentials(c *checker) {
+	for _, name := range sortedKeys(n.Credentials) {
+		cred, key := n.Credentials[name], "credentials."+name
+		if !nameShape.MatchString(name) {
+			c.addf(key, "not a name; allowed: 1 to 32 letters, digits, \".\", \"_\" and \"-\"")
+		}
+		c.oneOf(key+".source", cred.Source, "env", "file", "chain")
+		switch {
+		case cred.Source == "file" && cred.File == "":
+			c.addf(key+".file", "is missing; source: file needs one")
+		case cred.Source != "file" && cred.File != "":
+			c.addf(key+".file", "is not used by source: %s; remove it, or use source: file", cred.Source)
+		}
+	}
+}
+
+// Warnings returns what is allowed in n but should not pass unseen, one sentence each.
+func (n *Node) Warnings() []string {
+	var w []string
+	if a := n.HTTP.Listen; a != "" && !isLoopback(a) {
+		w = append(w, "http.listen: the admin listener is not on loopback: whoever reaches "+a+" can read metrics, look up messages and profile the process")
+	}
+	if a := n.Callback.Listen; a != "" && !isLoopback(a) {
+		w = append(w, "callback.listen: reports and their secret cross the network in plain HTTP to "+a+": put a TLS proxy in front of it")
+	}
+	if n.Callback.Listen == "" {
+		w = append(w, "callback.listen: no reports can be pushed to this node")
+	}
+	return w
+}
+
+// systemID faults key unless id fits the field and can be typed. SMPP 3.4, 5.2.1.
+func (c *checker) systemID(key, id string) {
+	switch {
+	case id == "":
+		c.addf(key, "is missing; allowed: 1 to %d octets", systemIDMax)
+	case len(id) > systemIDMax:
+		c.addf(key, "%s has %d octets; allowed: 1 to %d", quote(id), len(id), systemIDMax)
+	case slices.ContainsFunc([]byte(id), func(b byte) bool { return b <= ' ' || b > '~' }):
+		c.addf(key, "%s is not printable ASCII without spaces", quote(id))
+	}
+}
+
+// splitAddr splits host:port with a numeric port.
+func splitAddr(addr string) (host string, port int, ok bool) {
+	host, p, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, false
+	}
+	port, err = strconv.Atoi(p)
+	return host, port, err == nil && port >= 0 && port <= 65535 && isHost(host)
+}
+
+var hostShape = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
+
+// isHost reports whether host is an IP address, a host name, or empty for all addresses.
+func isHost(host string) bool {
+	return host == "" || net.ParseIP(host) != nil || hostShape.MatchString(host)
+}
+
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = addr
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

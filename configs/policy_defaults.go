@@ -1,0 +1,153 @@
+package configs
+
+import (
+	"cmp"
+	"math"
+	"time"
+)
+
+// Lengths of a variable's value, in characters. Alibaba Cloud's general limit is 35; a free value may be a whole text.
+const (
+	varMax     = 35
+	varFreeMax = 1000
+)
+
+// SetDefaults fills in the defaults of a policy that was built in Go. [ParsePolicy] has done so.
+func (p *Policy) SetDefaults() {
+	for i := range p.Accounts {
+		p.Accounts[i].setDefaults()
+	}
+	for i := range p.Templates {
+		for name, rule := range p.Templates[i].Vars {
+			rule.setDefaults()
+			p.Templates[i].Vars[name] = rule
+		}
+	}
+	for name, class := range p.Classes {
+		class.setDefaults()
+		p.Classes[name] = class
+	}
+	for i := range p.Routes {
+		p.Routes[i].setDefaults()
+	}
+	p.setDefaults()
+	p.complete()
+}
+
+func (p *Policy) setDefaults() {
+	if p.Classes == nil {
+		p.Classes = map[string]Class{}
+	}
+	for name, class := range BuiltinClasses() {
+		if _, ok := p.Classes[name]; !ok {
+			p.Classes[name] = class
+		}
+	}
+}
+
+// Names of the built-in classes.
+const (
+	ClassOTP           = "otp"           // one-time codes: worthless when late, harmful when doubled
+	ClassNotice        = "notice"        // notices
+	ClassPromotion     = "promotion"     // advertising
+	ClassInternational = "international" // to numbers outside the Chinese mainland
+)
+
+// BuiltinClasses returns the classes that every policy has. The frequency limits are those that Alibaba Cloud
+// applies to a phone by default: one-time codes 1 a minute, 5 an hour, 10 a day per signature; others 50 a day per
+// signature and template; none abroad.
+func BuiltinClasses() map[string]Class {
+	const fiveMinutes = Duration(5 * time.Minute)
+	fifty := func() []PhoneLimit { return []PhoneLimit{{Per: "day", Limit: 50}} }
+	return map[string]Class{
+		ClassOTP: {
+			Validity: fiveMinutes, OnUncertain: "report", ResendAfter: fiveMinutes,
+			PhoneLimits:  []PhoneLimit{{Per: "minute", Limit: 1}, {Per: "hour", Limit: 5}, {Per: "day", Limit: 10}},
+			PhoneLimitBy: "sign",
+		},
+		ClassNotice: {
+			Validity: Duration(24 * time.Hour), OnUncertain: "resend", ResendAfter: fiveMinutes,
+			PhoneLimits: fifty(), PhoneLimitBy: "template",
+		},
+		ClassPromotion: {
+			Validity: Duration(12 * time.Hour), OnUncertain: "resend", ResendAfter: fiveMinutes,
+			PhoneLimits: fifty(), PhoneLimitBy: "template",
+		},
+		ClassInternational: {
+			Validity: Duration(24 * time.Hour), OnUncertain: "resend", ResendAfter: fiveMinutes,
+			PhoneLimitBy: "sign",
+		},
+	}
+}
+
+func (a *Account) setDefaults() {
+	a.Binds = cmp.Or(a.Binds, 10)
+	a.SessionWindow = cmp.Or(a.SessionWindow, 1000)
+	a.DefaultAlphabet = cmp.Or(a.DefaultAlphabet, "gsm")
+	a.CountryCode = cmp.Or(a.CountryCode, "86")
+	a.Receipt.setDefaults()
+}
+
+func (r *Receipt) setDefaults() {
+	r.Text = cmp.Or(r.Text, new(true))
+	r.TLVs = cmp.Or(r.TLVs, new(true))
+}
+
+func (t *Template) setDefaults() { t.PhoneLimit = cmp.Or(t.PhoneLimit, new(true)) }
+
+func (v *VarRule) setDefaults() {
+	v.Kind = cmp.Or(v.Kind, "any")
+	v.Min = cmp.Or(v.Min, 1)
+}
+
+func (c *Class) setDefaults() {
+	c.Validity = cmp.Or(c.Validity, Duration(24*time.Hour))
+	c.OnUncertain = cmp.Or(c.OnUncertain, "resend")
+	c.ResendAfter = cmp.Or(c.ResendAfter, Duration(5*time.Minute))
+	c.PhoneLimitBy = cmp.Or(c.PhoneLimitBy, "sign")
+}
+
+func (r *Route) setDefaults() {
+	r.Kind = cmp.Or(r.Kind, "dysmsapi")
+	r.Endpoint = cmp.Or(r.Endpoint, "dysmsapi.aliyuncs.com")
+	r.Credentials = cmp.Or(r.Credentials, DefaultCredential)
+	r.QPS = cmp.Or(r.QPS, 1000)
+	r.Workers = cmp.Or(r.Workers, 64)
+	r.Timeout = cmp.Or(r.Timeout, Duration(5*time.Second))
+}
+
+// complete fills in defaults that depend on other values.
+func (p *Policy) complete() {
+	for i := range p.Accounts {
+		a := &p.Accounts[i]
+		if a.Burst == 0 && a.Rate > 0 && a.Rate <= maxRate {
+			a.Burst = int(math.Ceil(a.Rate))
+		}
+	}
+	for i := range p.Templates {
+		for name, rule := range p.Templates[i].Vars {
+			if rule.Max == 0 {
+				rule.Max = varMax
+				if rule.Kind == "free" {
+					rule.Max = varFreeMax
+				}
+				p.Templates[i].Vars[name] = rule
+			}
+		}
+	}
+}
+
+func (a *Account) hint(key string) string {
+	if key == "password" {
+		return "passwords are not written in a policy; use password_hash with what `smppctl hash-password` prints"
+	}
+	return ""
+}
+
+func (r *Route) hint(key string) string {
+	switch key {
+	case "access_key_id", "access_key_secret", "access_key", "secret":
+		return "keys are not written in a policy; name an entry of the node configuration's credentials in credentials"
+	}
+	return ""
+}
