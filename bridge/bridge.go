@@ -1,0 +1,211 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"smppbridge/configs"
+	"smppbridge/store"
+)
+
+// Errors of binds and submits; what the ESME sees is the status they are wrapped with.
+var (
+	errWrongPassword  = errors.New("wrong password")
+	errUnknownAccount = errors.New("no such account")
+	errBindLimit      = errors.New("account has all its binds")
+	errOverLimit      = errors.New("over a limit of the account")
+	errUnsettled      = errors.New("outcome of the proposal stayed unknown")
+	errStopping       = errors.New("bridge is stopping")
+)
+
+// Cluster commits commands. *cluster.Node implements it.
+type Cluster interface {
+	// Propose returns once cmd is applied, with Apply's result. An Accept may be repeated with the same token and gets the
+	// first result. store.ErrNotProposed: it surely never entered the log. Any other error: unknown.
+	Propose(ctx context.Context, cmd store.Command) (store.Result, error)
+	// Lead runs work while this node leads. work's context ends when leadership does, and work is waited for.
+	Lead(ctx context.Context, work func(ctx context.Context) error) error
+}
+
+// Config is what a Bridge is made of.
+type Config struct {
+	NodeID      string
+	Incarnation uint64 // larger at each start of the node
+	Cluster     Cluster
+	Store       *store.Store
+	Sender      Sender
+	// OnPolicy is called with each policy before it comes into force, e.g. to set up routes.
+	OnPolicy func(*configs.Policy) error
+	// Retention is how long final messages can be looked up.
+	Retention time.Duration
+	// Paused starts with the dispatcher paused: messages are accepted and kept, none is sent.
+	Paused     bool
+	Log        *slog.Logger
+	Registerer prometheus.Registerer // nil = none
+	Now        func() time.Time
+}
+
+// A Bridge accepts messages from ESMEs, sends them and returns their receipts. It implements
+// smpp.Backend and Reporter.
+type Bridge struct {
+	cfg       Config
+	log       *slog.Logger
+	now       func() time.Time
+	store     *store.Store
+	cluster   Cluster
+	metrics   *metrics
+	passwords *passwords
+
+	policy   atomic.Pointer[policy]
+	loading  sync.Mutex // held while a policy is put into force
+	batcher  *batcher
+	courier  *courier
+	paused   atomic.Bool
+	sessions sync.Map // session id (uint64) -> *session
+}
+
+// New makes a Bridge. Its Run must be going for binds to succeed.
+func New(cfg Config) (*Bridge, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Retention == 0 {
+		cfg.Retention = 72 * time.Hour
+	}
+	b := &Bridge{
+		cfg:       cfg,
+		log:       cfg.Log,
+		now:       cfg.Now,
+		store:     cfg.Store,
+		cluster:   cfg.Cluster,
+		passwords: newPasswords(2),
+	}
+	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
+	b.batcher = newBatcher(b)
+	b.courier = newCourier(b)
+	b.paused.Store(cfg.Paused)
+	if err := b.loadPolicy(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Run works until ctx ends and returns when everything it started has. The order of stopping is
+// the caller's: sessions are drained first, while Run still goes.
+func (b *Bridge) Run(ctx context.Context) error {
+	if err := b.announce(ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return b.followPolicy(ctx) })
+	g.Go(func() error { return b.batcher.run(ctx) })
+	g.Go(func() error { return b.courier.run(ctx) })
+	g.Go(func() error { return b.cluster.Lead(ctx, b.lead) })
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("bridge: %w", err)
+	}
+	return nil
+}
+
+// announce tells the cluster that this node has started anew: binds and tokens of the process
+// before are void.
+func (b *Bridge) announce(ctx context.Context) error {
+	up := &store.NodeUp{Node: b.cfg.NodeID, Incarnation: b.cfg.Incarnation}
+	if _, err := b.settle(ctx, up); err != nil {
+		return fmt.Errorf("announce node %s: %w", b.cfg.NodeID, err)
+	}
+	return nil
+}
+
+// settle proposes a command that may be repeated without harm until it is committed or ctx ends.
+// All commands but Accept, which has its token, are made so: they name revisions or attempts.
+func (b *Bridge) settle(ctx context.Context, cmd store.Command) (store.Result, error) {
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		res, err := b.cluster.Propose(ctx, cmd)
+		if err == nil {
+			return res, nil
+		}
+		if !sleep(ctx, wait) {
+			return nil, err
+		}
+	}
+}
+
+// sleep waits for d and reports whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// followPolicy puts each new version of the policy into force.
+func (b *Bridge) followPolicy(ctx context.Context) error {
+	changed, stop := b.store.Watch(store.WatchPolicy)
+	defer stop()
+	for {
+		if err := b.loadPolicy(); err != nil {
+			// The version in force stays: a document that one build cannot compile must not stop its sessions.
+			b.log.ErrorContext(ctx, "policy not usable", "err", err)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// loadPolicy puts the store's policy into force on this node.
+func (b *Bridge) loadPolicy() error {
+	b.loading.Lock()
+	defer b.loading.Unlock()
+	p := b.store.Policy()
+	if cur := b.policy.Load(); cur != nil && cur.version == p.Version {
+		return nil
+	}
+	if p.Version == 0 {
+		b.policy.Store(&policy{})
+		return nil
+	}
+	doc, err := configs.ParsePolicy(fmt.Sprintf("policy version %d", p.Version), p.Doc)
+	if err != nil {
+		return err
+	}
+	compiled, err := compile(p.Version, doc)
+	if err != nil {
+		return fmt.Errorf("policy version %d: %w", p.Version, err)
+	}
+	if b.cfg.OnPolicy != nil {
+		if err := b.cfg.OnPolicy(doc); err != nil {
+			return fmt.Errorf("policy version %d: %w", p.Version, err)
+		}
+	}
+	b.policy.Store(compiled)
+	b.metrics.accounts(compiled)
+	b.log.Info("policy in force", "version", p.Version, "accounts", len(doc.Accounts), "templates", len(doc.Templates))
+	return nil
+}
+
+// Ready reports why a message would not be accepted now; nil = it would.
+func (b *Bridge) Ready() error {
+	if p := b.policy.Load(); p == nil || len(p.accounts) == 0 {
+		return errors.New("no policy with accounts yet")
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package bridge
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"smppbridge/smpp"
+	"smppbridge/store"
+)
+
+// metrics are the bridge's counters. Labels come from closed sets: accounts and routes of the
+// policy, and fixed words.
+type metrics struct {
+	submits    *prometheus.CounterVec
+	latency    prometheus.Histogram
+	outcomes   *prometheus.CounterVec
+	limited    *prometheus.CounterVec
+	receipts   *prometheus.CounterVec
+	lag        prometheus.Histogram
+	reports    *prometheus.CounterVec
+	unsettled  prometheus.Counter
+	unresolved prometheus.Counter
+
+	mu sync.RWMutex
+	ok map[string]prometheus.Counter // guarded by mu; submits with ESME_ROK by account: the hot one
+}
+
+func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "smppbridge", Subsystem: "bridge", Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		submits:  counter("submits_total", "submit_sm answered, by account and command_status.", "account", "status"),
+		outcomes: counter("outcomes_total", "Calls of the API by how they ended.", "route", "outcome"),
+		limited:  counter("limited_total", "Sends put off because a limit was reached.", "route", "limit"),
+		receipts: counter("receipts_total", "deliver_sm with a receipt by how they ended.", "result"),
+		reports:  counter("reports_total", "Delivery reports by what became of them.", "result"),
+		unsettled: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "smppbridge_bridge_unsettled_total",
+			Help: "submit_sm left unanswered, with their session closed, because the outcome of their commit stayed unknown."}),
+		unresolved: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "smppbridge_bridge_unresolved_total",
+			Help: "Messages ended as unknown because nothing could be found out about their attempt."}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "smppbridge_bridge_accept_seconds", Help: "From submit_sm read to submit_sm_resp queued, of accepted messages.",
+			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
+		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "smppbridge_bridge_receipt_lag_seconds", Help: "From a receipt in the outbox to its deliver_sm_resp.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 5, 15, 60, 300, 3600, 86400}}),
+		ok: make(map[string]prometheus.Counter),
+	}
+	m.start()
+	if reg != nil {
+		reg.MustRegister(m.submits, m.outcomes, m.limited, m.receipts, m.reports, m.unsettled, m.unresolved, m.latency, m.lag)
+		newFigures(st, now).register(reg)
+	}
+	return m
+}
+
+// start sets the counters with fixed labels to 0, so that rates are right from the first event.
+func (m *metrics) start() {
+	for _, r := range []string{"delivered", "refused", "session_lost", "deferred", "expired"} {
+		m.receipts.WithLabelValues(r)
+	}
+	for _, r := range []string{"applied", "duplicate", "orphaned", "mismatch", "interim"} {
+		m.reports.WithLabelValues(r)
+	}
+}
+
+// accounts starts the counters of a policy.
+func (m *metrics) accounts(p *policy) {
+	for name := range p.accounts {
+		m.submits.WithLabelValues(name, smpp.StatusOK.String())
+	}
+	for name := range p.routes {
+		for _, k := range []store.OutcomeKind{store.OutcomeAccepted, store.OutcomeRejected, store.OutcomeRetry, store.OutcomeUncertain} {
+			m.outcomes.WithLabelValues(name, outcomeName(k))
+		}
+	}
+}
+
+func (m *metrics) accepted(account string, took time.Duration) {
+	m.mu.RLock()
+	c := m.ok[account]
+	m.mu.RUnlock()
+	if c == nil {
+		c = m.submits.WithLabelValues(account, smpp.StatusOK.String())
+		m.mu.Lock()
+		m.ok[account] = c
+		m.mu.Unlock()
+	}
+	c.Inc()
+	m.latency.Observe(took.Seconds())
+}
+
+func (m *metrics) refusedSubmit(account string, st smpp.Status) {
+	m.submits.WithLabelValues(account, st.String()).Inc()
+}
+
+func (m *metrics) outcome(route string, k store.OutcomeKind) {
+	m.outcomes.WithLabelValues(route, outcomeName(k)).Inc()
+}
+
+// putOff counts members that a limit held back. The first charge of a call is the route's.
+func (m *metrics) putOff(route string, members []store.BegunMember, routeCharged bool) {
+	for _, b := range members {
+		switch {
+		case b.Granted || b.Limit < 0:
+		case b.Limit == 0 && routeCharged:
+			m.limited.WithLabelValues(route, "qps").Inc()
+		default:
+			m.limited.WithLabelValues(route, "phone").Inc()
+		}
+	}
+}
+
+func (m *metrics) receipt(result string, lag time.Duration) {
+	m.receipts.WithLabelValues(result).Inc()
+	if result == "delivered" {
+		m.lag.Observe(lag.Seconds())
+	}
+}
+
+func outcomeName(k store.OutcomeKind) string {
+	switch k {
+	case store.OutcomeAccepted:
+		return "accepted"
+	case store.OutcomeRejected:
+		return "rejected"
+	case store.OutcomeRetry:
+		return "retry"
+	case store.OutcomeUncertain:
+		return "uncertain"
+	}
+	return "other"
+}

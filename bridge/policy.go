@@ -1,0 +1,187 @@
+package bridge
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"smppbridge/bridge/template"
+	"smppbridge/configs"
+	"smppbridge/smpp"
+	"smppbridge/store"
+)
+
+// policy is one version of the policy, compiled. It does not change.
+type policy struct {
+	version   uint64
+	accounts  map[string]*account
+	templates map[string]*approved
+	classes   map[string]configs.Class
+	routes    map[string]*configs.Route
+	set       *template.Set
+}
+
+// account is one system_id with what accepting needs at hand.
+type account struct {
+	configs.Account
+	version   uint64 // of the policy it belongs to
+	alphabet  smpp.Alphabet
+	match     template.Options
+	charges   []store.Charge // of one message; order: see chargeStatus
+	statuses  []smpp.Status  // by index of charges: what the ESME is told when it does not fit
+	route     *configs.Route // where its messages go
+	quirks    receiptForm    // how its receipts look
+	fallback  *approved      // nil = none
+	templates map[string]*approved
+	classes   map[string]configs.Class
+	set       *template.Set
+}
+
+// approved is a template with its class.
+type approved struct {
+	configs.Template
+	class  configs.Class
+	limits []store.Rule // per phone; empty = none
+}
+
+// cst is the offset of Alibaba Cloud's clock windows (UTC+8) in ms.
+const cst = int64(8 * time.Hour / time.Millisecond)
+
+// edgeGuard is how far around the edge of a phone window a call counts on both sides: Alibaba
+// Cloud counts when the API is called, by its own clock.
+const edgeGuard = int64(time.Second / time.Millisecond)
+
+// compile makes the runtime form of a validated policy document.
+func compile(version uint64, doc *configs.Policy) (*policy, error) {
+	p := &policy{
+		version:   version,
+		accounts:  make(map[string]*account, len(doc.Accounts)),
+		templates: make(map[string]*approved, len(doc.Templates)),
+		classes:   doc.Classes,
+		routes:    make(map[string]*configs.Route, len(doc.Routes)),
+	}
+	if err := p.addTemplates(doc); err != nil {
+		return nil, err
+	}
+	for i := range doc.Routes {
+		p.routes[doc.Routes[i].Name] = &doc.Routes[i]
+	}
+	for i := range doc.Accounts {
+		a, err := p.newAccount(&doc.Accounts[i], doc)
+		if err != nil {
+			return nil, fmt.Errorf("account %s: %w", doc.Accounts[i].SystemID, err)
+		}
+		p.accounts[a.SystemID] = a
+	}
+	return p, nil
+}
+
+func (p *policy) addTemplates(doc *configs.Policy) error {
+	list := make([]template.Template, 0, len(doc.Templates))
+	for _, t := range doc.Templates {
+		rules := make(map[string]template.VarRule, len(t.Vars))
+		for name, v := range t.Vars {
+			kind, err := template.ParseKind(v.Kind)
+			if err != nil {
+				return fmt.Errorf("template %s: variable %s: %w", t.Code, name, err)
+			}
+			rules[name] = template.VarRule{Kind: kind, Min: v.Min, Max: v.Max}
+		}
+		list = append(list, template.Template{Code: t.Code, Text: t.Text, Vars: rules})
+		class := doc.Classes[t.Class]
+		a := &approved{Template: t, class: class}
+		if t.PhoneLimit == nil || *t.PhoneLimit {
+			a.limits = phoneRules(class)
+		}
+		p.templates[t.Code] = a
+	}
+	set, err := template.New(list, doc.Signatures)
+	if err != nil {
+		return fmt.Errorf("compile templates: %w", err)
+	}
+	p.set = set
+	return nil
+}
+
+// phoneRules are a class's frequency limits as Alibaba Cloud counts them (aliyun-facts, 4):
+// minutes and hours are clock windows of UTC+8, a day is the last 24 hours.
+func phoneRules(c configs.Class) []store.Rule {
+	rules := make([]store.Rule, 0, len(c.PhoneLimits))
+	for _, l := range c.PhoneLimits {
+		r := store.Rule{Kind: store.RuleWindow, Limit: uint32(l.Limit), Offset: cst, Guard: edgeGuard}
+		switch l.Per {
+		case "minute":
+			r.Period = time.Minute.Milliseconds()
+		case "hour":
+			r.Period = time.Hour.Milliseconds()
+		case "day":
+			r.Kind, r.Offset, r.Period = store.RuleRolling, 0, (24 * time.Hour).Milliseconds()
+		}
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (*account, error) {
+	alphabet, err := smpp.ParseAlphabet(c.DefaultAlphabet)
+	if err != nil {
+		return nil, err
+	}
+	a := &account{
+		Account:   *c,
+		version:   p.version,
+		alphabet:  alphabet,
+		match:     template.Options{Sign: c.SignName},
+		quirks:    newReceiptForm(c.Receipt),
+		templates: p.templates,
+		classes:   p.classes,
+		set:       p.set,
+	}
+	if len(c.Templates) > 0 || len(c.Signatures) > 0 {
+		a.match.Allowed = p.set.Subset(c.Templates, c.Signatures)
+	}
+	if c.FallbackTemplate != "" {
+		a.fallback = p.templates[c.FallbackTemplate]
+	}
+	if len(doc.Routes) > 0 {
+		a.route = &doc.Routes[0]
+	}
+	if c.Route != "" {
+		a.route = p.routes[c.Route]
+	}
+	a.addCharges()
+	return a, nil
+}
+
+// addCharges sets what accepting one message costs. A refused charge tells the ESME to slow down
+// (rate, quota) or that the queue is full (open window); clients treat the two differently.
+func (a *account) addCharges() {
+	if a.Rate > 0 {
+		burst := a.Burst
+		if burst == 0 {
+			burst = int(math.Ceil(a.Rate))
+		}
+		a.charge(smpp.StatusThrottled, "rate/"+a.SystemID, store.Rule{
+			Kind: store.RuleBucket, Limit: uint32(math.Round(a.Rate * 1000)), Period: 1_000_000, Burst: uint32(burst)})
+	}
+	if a.Window > 0 {
+		a.charge(smpp.StatusMsgQFul, store.OpenKey(a.SystemID), store.Rule{Kind: store.RuleLevel, Limit: uint32(a.Window)})
+	}
+	if a.DailyQuota > 0 {
+		a.charge(smpp.StatusThrottled, "quota/"+a.SystemID, store.Rule{
+			Kind: store.RuleWindow, Limit: uint32(a.DailyQuota), Period: (24 * time.Hour).Milliseconds(), Offset: cst})
+	}
+}
+
+func (a *account) charge(st smpp.Status, key string, r store.Rule) {
+	a.charges = append(a.charges, store.Charge{Key: key, Amount: 1, Rules: []store.Rule{r}})
+	a.statuses = append(a.statuses, st)
+}
+
+// phoneKey is the meter of one phone for t: what the class counts together.
+func (t *approved) phoneKey(sign, phone string) string {
+	if t.class.PhoneLimitBy == "template" {
+		return store.PhoneKeyPrefix + phone + "/" + sign + "/" + t.Code
+	}
+	return store.PhoneKeyPrefix + phone + "/" + sign
+}

@@ -1,0 +1,98 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"smppbridge/store"
+)
+
+// The reaper's bounds.
+const (
+	reapEvery  = time.Second
+	reapMost   = 500
+	purgeEvery = 10 * time.Second
+	purgeMost  = 5000
+)
+
+// reap ends what waited for too long while this node leads: calls without an outcome, messages
+// without a report, long messages without all their parts; and purges old final messages.
+func (b *Bridge) reap(ctx context.Context) error {
+	tick := time.NewTicker(reapEvery)
+	defer tick.Stop()
+	purged := b.now()
+	for {
+		if err := b.reapRound(ctx); err != nil && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "reap", "err", err)
+		}
+		if now := b.now(); now.Sub(purged) >= purgeEvery {
+			more, err := b.purge(ctx, now)
+			if err != nil && ctx.Err() == nil {
+				b.log.WarnContext(ctx, "purge", "err", err)
+			}
+			if !more {
+				purged = now
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+func (b *Bridge) reapRound(ctx context.Context) error {
+	if err := b.reapCalls(ctx); err != nil {
+		return err
+	}
+	if err := b.reapAs(ctx, store.ActionReport, store.EndUnknown, errCodeUncertain); err != nil {
+		return err
+	}
+	return b.reapAs(ctx, store.ActionParts, store.EndExpired, errCodeExpired)
+}
+
+// reapCalls makes attempts uncertain whose outcome was never recorded.
+func (b *Bridge) reapCalls(ctx context.Context) error {
+	now := b.now()
+	items, err := b.store.Due(store.ActionCall, now.UnixMilli(), reapMost)
+	if err != nil || len(items) == 0 {
+		return err
+	}
+	cmd := &store.Finish{}
+	for i := range items {
+		cmd.Outcomes = append(cmd.Outcomes, store.Outcome{
+			Attempt: items[i].Status.Attempt, Kind: store.OutcomeUncertain, DueAt: now.UnixMilli()})
+	}
+	if _, err := b.cluster.Propose(ctx, cmd); err != nil {
+		return fmt.Errorf("%d calls without outcome: %w", len(items), err)
+	}
+	return nil
+}
+
+// reapAs ends what is due for a.
+func (b *Bridge) reapAs(ctx context.Context, a store.Action, end store.Ending, errCode string) error {
+	items, err := b.store.Due(a, b.now().UnixMilli(), reapMost)
+	if err != nil || len(items) == 0 {
+		return err
+	}
+	cmd := &store.Close{}
+	for i := range items {
+		cmd.Items = append(cmd.Items, store.CloseItem{
+			Number: items[i].Number, Revision: items[i].Status.Revision, Ending: end, Err: errCode})
+	}
+	if _, err := b.cluster.Propose(ctx, cmd); err != nil {
+		return fmt.Errorf("end %d messages: %w", len(items), err)
+	}
+	return nil
+}
+
+func (b *Bridge) purge(ctx context.Context, now time.Time) (more bool, err error) {
+	res, err := b.cluster.Propose(ctx, &store.Purge{Before: now.Add(-b.cfg.Retention).UnixMilli(), Limit: purgeMost})
+	if err != nil {
+		return false, err
+	}
+	p, ok := res.(*store.PurgeResult)
+	return ok && p.More, nil
+}

@@ -1,0 +1,121 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"smppbridge/store"
+)
+
+// Report commits delivery reports. It implements Reporter.
+func (b *Bridge) Report(ctx context.Context, reports []IncomingReport) error {
+	cmd := &store.Report{Reports: make([]store.DeliveryReport, 0, len(reports))}
+	for i := range reports {
+		r := &reports[i]
+		if r.Ending == 0 { // no final state yet: a later report has it
+			b.metrics.reports.WithLabelValues("interim").Inc()
+			continue
+		}
+		d := store.DeliveryReport{
+			OutID: r.OutID, BizID: r.BizID, Phone: r.Phone,
+			Ending: r.Ending, Err: r.Err, DoneAt: r.DoneAt.UnixMilli(),
+		}
+		d.Attempt, d.Number = b.find(r.OutID, r.BizID, r.Phone)
+		cmd.Reports = append(cmd.Reports, d)
+	}
+	if len(cmd.Reports) == 0 {
+		return nil
+	}
+	return b.commitReports(ctx, cmd)
+}
+
+func (b *Bridge) commitReports(ctx context.Context, cmd *store.Report) error {
+	res, err := b.settle(ctx, cmd)
+	if err != nil {
+		return fmt.Errorf("commit %d reports: %w", len(cmd.Reports), err)
+	}
+	if r, ok := res.(*store.ReportResult); ok {
+		for _, c := range r.Codes {
+			b.metrics.reports.WithLabelValues(reportName(c)).Inc()
+		}
+	}
+	return nil
+}
+
+// find looks up the message a report is about: by the OutId of its call, else by the BizId.
+// Zeros: nothing is known of it yet. Apply verifies what is found here.
+func (b *Bridge) find(outID, bizID, phone string) (store.AttemptID, store.Number) {
+	a, err := b.store.AttemptByOutID(outID)
+	if err != nil && bizID != "" {
+		a, err = b.store.AttemptByBizID(bizID)
+	}
+	if err != nil {
+		return 0, 0
+	}
+	if len(a.Members) == 1 { // the id alone names the message; numbers are spelt in several ways
+		return a.ID, a.Members[0].Number
+	}
+	for _, m := range a.Members {
+		if samePhone(m.Phone, phone) {
+			return a.ID, m.Number
+		}
+	}
+	return 0, 0
+}
+
+// samePhone compares numbers as the API spells them in calls and reports: a mainland number may
+// carry its country code in either.
+func samePhone(a, b string) bool {
+	return bareNumber(a) == bareNumber(b)
+}
+
+func bareNumber(s string) string {
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "+"), "00")
+	if rest, ok := strings.CutPrefix(s, "86"); ok && isMainlandMobile(rest) {
+		return rest
+	}
+	return s
+}
+
+// retryOrphans offers reports again that came before the answer to their call: they named a
+// BizId that was not known then.
+func (b *Bridge) retryOrphans(ctx context.Context, outcomes []store.Outcome) {
+	cmd := &store.Report{}
+	for i := range outcomes {
+		if outcomes[i].BizID == "" {
+			continue
+		}
+		orphans, err := b.store.Orphans(outcomes[i].BizID)
+		if err != nil {
+			b.log.ErrorContext(ctx, "read early reports", "err", err)
+			return
+		}
+		for _, o := range orphans {
+			if o.Attempt, o.Number = b.find(o.OutID, o.BizID, o.Phone); o.Number != 0 {
+				cmd.Reports = append(cmd.Reports, o)
+			}
+		}
+	}
+	if len(cmd.Reports) == 0 {
+		return
+	}
+	if err := b.commitReports(ctx, cmd); err != nil && !errors.Is(err, context.Canceled) {
+		b.log.ErrorContext(ctx, "apply early reports", "err", err)
+	}
+}
+
+func reportName(c store.ReportCode) string {
+	switch c {
+	case store.ReportApplied:
+		return "applied"
+	case store.ReportDuplicate:
+		return "duplicate"
+	case store.ReportOrphaned:
+		return "orphaned"
+	case store.ReportMismatch:
+		return "mismatch"
+	}
+	return "other"
+}

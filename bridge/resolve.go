@@ -1,0 +1,179 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"smppbridge/configs"
+	"smppbridge/store"
+)
+
+// How uncertain attempts are resolved.
+const (
+	findMost     = 64               // queries of one round
+	findParallel = 8                // at a time
+	giveUp       = 72 * time.Hour   // nothing is known of a message for longer
+	findAgain    = 30 * time.Second // after a query that itself failed
+)
+
+// queryAfter are the ages of an attempt at which it is asked for; then every two minutes.
+var queryAfter = [...]time.Duration{5 * time.Second, 15 * time.Second, 45 * time.Second, 2 * time.Minute}
+
+// resolve asks the API about uncertain attempts while this node leads. Nothing is sent again
+// before the API said that it does not know the attempt's OutId.
+func (b *Bridge) resolve(ctx context.Context) error {
+	changed, stop := b.store.Watch(store.WatchResolve)
+	defer stop()
+	timer := time.NewTicker(idleScan)
+	defer timer.Stop()
+	for {
+		more, err := b.resolveRound(ctx)
+		if err != nil && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "resolve uncertain attempts", "err", err)
+		}
+		if more && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		case <-changed:
+		}
+	}
+}
+
+// verdict is what is to be committed about uncertain messages.
+type verdict struct {
+	mu      sync.Mutex
+	found   []store.FoundItem
+	reports []store.DeliveryReport
+	closing []store.CloseItem
+}
+
+func (b *Bridge) resolveRound(ctx context.Context) (more bool, err error) {
+	items, err := b.store.Due(store.ActionResolve, b.now().UnixMilli(), findMost)
+	if err != nil || len(items) == 0 {
+		return false, err
+	}
+	var v verdict
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(findParallel)
+	for i := range items {
+		g.Go(func() error { return b.judge(gctx, &items[i], &v) })
+	}
+	if err := g.Wait(); err != nil {
+		return false, err
+	}
+	return len(items) == findMost, b.commitVerdict(ctx, &v)
+}
+
+// judge asks about one message and decides.
+func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error {
+	a, err := b.store.Attempt(it.Status.Attempt)
+	if err != nil {
+		return fmt.Errorf("attempt %d of message %s: %w", it.Status.Attempt, it.Number, err)
+	}
+	begun := store.FromMillis(a.Begun)
+	found, err := b.cfg.Sender.Find(ctx, a.Route, a.OutID, it.Message.Phone, begun)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		b.log.InfoContext(ctx, "query of an uncertain attempt", "message_id", it.Number.String(), "err", err)
+	}
+	age := b.now().Sub(begun)
+	item := store.FoundItem{Number: it.Number, Revision: it.Status.Revision}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case err == nil && found.Known && found.Final:
+		v.reports = append(v.reports, store.DeliveryReport{
+			Number: it.Number, Attempt: a.ID, OutID: a.OutID, Phone: it.Message.Phone,
+			Ending: found.Ending, Err: found.Err, DoneAt: found.DoneAt.UnixMilli(),
+		})
+	case err == nil && found.Known:
+		item.Sent, item.DueAt = true, begun.Add(reportWithin).UnixMilli()
+		v.found = append(v.found, item)
+	default:
+		b.judgeUnknown(it, age, err == nil, v)
+	}
+	return nil
+}
+
+// judgeUnknown decides about a message of which the API knows nothing, or would not say. asked is
+// true if the API did answer.
+func (b *Bridge) judgeUnknown(it *store.DueItem, age time.Duration, asked bool, v *verdict) {
+	class := b.classOf(it)
+	item := store.FoundItem{Number: it.Number, Revision: it.Status.Revision}
+	patience := class.ResendAfter.Std()
+	switch {
+	case asked && age >= patience && class.OnUncertain == "resend":
+		item.Retry, item.DueAt = true, b.now().UnixMilli()
+		v.found = append(v.found, item)
+	case asked && age >= patience, age >= giveUp:
+		v.closing = append(v.closing, store.CloseItem{
+			Number: it.Number, Revision: it.Status.Revision, Ending: store.EndUnknown, Err: errCodeUncertain})
+	default:
+		item.DueAt = b.now().Add(nextQuery(age, patience, asked)).UnixMilli()
+		v.found = append(v.found, item)
+	}
+}
+
+// nextQuery is how long to wait before asking again about an attempt of that age.
+func nextQuery(age, patience time.Duration, asked bool) time.Duration {
+	if !asked {
+		return findAgain
+	}
+	next := queryAfter[len(queryAfter)-1]
+	for _, q := range queryAfter {
+		if q > age {
+			next = q - age
+			break
+		}
+	}
+	if left := patience - age; left > 0 {
+		next = min(next, left)
+	}
+	return next
+}
+
+// classOf is the class a message is resolved under. A message whose template is gone is treated
+// like a one-time code: it is not sent again.
+func (b *Bridge) classOf(it *store.DueItem) configs.Class {
+	pol := b.policy.Load()
+	m := it.Message
+	if acct := pol.accounts[m.Account]; m.TemplateCode == "" && acct != nil {
+		if t, err := acct.matchJoined(&m); err == nil {
+			return t.class
+		}
+	}
+	if t := pol.templates[m.TemplateCode]; t != nil {
+		return t.class
+	}
+	return configs.Class{OnUncertain: "report"}
+}
+
+func (b *Bridge) commitVerdict(ctx context.Context, v *verdict) error {
+	if len(v.reports) > 0 {
+		if err := b.commitReports(ctx, &store.Report{Reports: v.reports}); err != nil {
+			return err
+		}
+	}
+	if len(v.found) > 0 {
+		if _, err := b.cluster.Propose(ctx, &store.Found{Items: v.found}); err != nil {
+			return fmt.Errorf("record %d queries: %w", len(v.found), err)
+		}
+	}
+	if len(v.closing) > 0 {
+		if _, err := b.cluster.Propose(ctx, &store.Close{Items: v.closing}); err != nil {
+			return fmt.Errorf("end %d uncertain messages: %w", len(v.closing), err)
+		}
+		b.metrics.unresolved.Add(float64(len(v.closing)))
+	}
+	return nil
+}

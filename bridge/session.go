@@ -1,0 +1,81 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"smppbridge/smpp"
+	"smppbridge/store"
+)
+
+// session is what the bridge keeps for a bound session.
+type session struct {
+	*smpp.Session
+	account string
+	mark    uint64 // last mark given to an accepted submit; only the batcher's loop touches it
+}
+
+// Bind checks an ESME's credentials and records the bind in the replicated state before
+// bind_resp is written. It implements smpp.Backend.
+func (b *Bridge) Bind(ctx context.Context, s *smpp.Session, req *smpp.Bind) (smpp.Options, error) {
+	acct := b.policy.Load().accounts[req.SystemID]
+	if acct == nil {
+		return smpp.Options{}, &smpp.StatusError{Status: smpp.StatusInvSysID, Err: errUnknownAccount}
+	}
+	if err := b.passwords.verify(ctx, acct.PasswordHash, req.Password); err != nil {
+		return smpp.Options{}, err
+	}
+	open := &store.BindOpen{
+		Bind: store.Bind{
+			Node: b.cfg.NodeID, Incarnation: b.cfg.Incarnation, Session: s.ID(),
+			Account: acct.SystemID, Receives: req.Type != smpp.Transmitter,
+		},
+		Limit: uint32(acct.Binds),
+	}
+	res, err := b.settle(ctx, open)
+	if err != nil {
+		b.release(s.ID()) // it may have been recorded
+		return smpp.Options{}, fmt.Errorf("record bind: %w", err)
+	}
+	bind, ok := res.(*store.BindResult)
+	if !ok || !bind.OK {
+		return smpp.Options{}, &smpp.StatusError{Status: smpp.StatusBindFail, Err: errBindLimit}
+	}
+	sess := &session{Session: s, account: acct.SystemID}
+	b.sessions.Store(s.ID(), sess)
+	if open.Bind.Receives {
+		b.courier.join(sess)
+	}
+	return smpp.Options{Window: acct.SessionWindow}, nil
+}
+
+// Closed forgets a session. Its receipts go to the account's other binds, or wait.
+func (b *Bridge) Closed(s *smpp.Session) {
+	v, ok := b.sessions.LoadAndDelete(s.ID())
+	if !ok {
+		return
+	}
+	b.courier.leave(v.(*session))
+	b.release(s.ID())
+}
+
+// release removes a bind from the replicated state in the background: a session that has ended
+// waits for nobody, and a bind whose removal is lost goes with the node's incarnation.
+func (b *Bridge) release(id uint64) {
+	b.courier.background(func(ctx context.Context) {
+		cmd := &store.BindClose{Node: b.cfg.NodeID, Incarnation: b.cfg.Incarnation, Session: id}
+		if _, err := b.settle(ctx, cmd); err != nil && !errors.Is(err, context.Canceled) {
+			b.log.WarnContext(ctx, "bind not released", "err", err)
+		}
+	})
+}
+
+// written reports whether the submit_sm_resp of o's message has been written, or never will be.
+func (b *Bridge) written(o store.Origin) bool {
+	if o.Node != b.cfg.NodeID || o.Incarnation != b.cfg.Incarnation {
+		return true
+	}
+	v, ok := b.sessions.Load(o.Session)
+	return !ok || v.(*session).Written() >= o.Mark
+}

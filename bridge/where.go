@@ -1,0 +1,88 @@
+package bridge
+
+import (
+	"fmt"
+	"time"
+
+	"smppbridge/store"
+)
+
+// Where answers "where is my SMS?": what is known of one message, without its text and with its
+// number masked.
+type Where struct {
+	MessageID  string    `json:"message_id"`
+	SystemID   string    `json:"system_id"`
+	Phone      string    `json:"phone"` // masked
+	Class      string    `json:"class,omitempty"`
+	Template   string    `json:"template_code,omitempty"`
+	State      string    `json:"state"`
+	Ending     uint8     `json:"message_state,omitempty"` // SMPP 3.4, 5.2.28
+	Err        string    `json:"err,omitempty"`
+	Tries      int       `json:"attempts"`
+	OutID      string    `json:"out_id,omitempty"`
+	BizID      string    `json:"biz_id,omitempty"`
+	Route      string    `json:"route,omitempty"`
+	AcceptedAt time.Time `json:"accepted_at"`
+	ChangedAt  time.Time `json:"changed_at"`
+	DueAt      time.Time `json:"due_at,omitzero"`
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`
+	DoneAt     time.Time `json:"done_at,omitzero"`
+	PartOf     string    `json:"part_of,omitempty"` // of a part: the joined message's id
+}
+
+// Where looks a message up by the message_id its ESME knows. A part of a long message shows what
+// became of the whole. store.ErrNotFound: no such message, or it was purged.
+func (b *Bridge) Where(messageID string) (Where, error) {
+	n, err := store.ParseNumber(messageID)
+	if err != nil {
+		return Where{}, fmt.Errorf("message_id: %w", err)
+	}
+	m, st, err := b.store.Lookup(n)
+	if err != nil {
+		return Where{}, fmt.Errorf("message %s: %w", n, err)
+	}
+	w := Where{
+		MessageID: n.String(), SystemID: m.Account, Phone: maskNumber(m.Phone),
+		State: st.State.String(), Ending: uint8(st.Ending), Err: st.Err,
+		AcceptedAt: store.FromMillis(st.AcceptedAt), ChangedAt: store.FromMillis(st.ChangedAt),
+		DueAt: optional(st.DueAt), ExpiresAt: optional(m.Expires), DoneAt: optional(st.DoneAt),
+	}
+	if st.Whole != 0 {
+		w.PartOf = st.Whole.String()
+		if wm, ws, err := b.store.Lookup(st.Whole); err == nil {
+			m, st = wm, ws
+		}
+	}
+	w.Class, w.Template, w.Tries = m.Class, m.TemplateCode, int(st.Tries)
+	if st.Attempt != 0 {
+		if a, err := b.store.Attempt(st.Attempt); err == nil {
+			w.OutID, w.BizID, w.Route = a.OutID, a.BizID, a.Route
+		}
+	}
+	return w, nil
+}
+
+func optional(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return store.FromMillis(ms)
+}
+
+// maskNumber keeps the first three and the last four digits of a number that is long enough for
+// that to hide something.
+func maskNumber(s string) string {
+	if len(s) < 10 {
+		return "****"
+	}
+	return s[:3] + "****" + s[len(s)-4:]
+}
+
+// Pause stops sending; messages are accepted and kept. Resume starts it again.
+func (b *Bridge) Pause() { b.paused.Store(true) }
+
+// Resume ends Pause.
+func (b *Bridge) Resume() { b.paused.Store(false) }
+
+// Paused reports whether sending is stopped.
+func (b *Bridge) Paused() bool { return b.paused.Load() }
