@@ -29,6 +29,7 @@ type hinter interface{ hint(key string) string }
 // decode reads the document b over into, a pointer to a struct, and records faults and the line of every
 // key in c. It reads on after a fault.
 func (c *checker) decode(b []byte, into any) {
+	c.lines[""] = 1
 	root := c.document(b)
 	if root == nil {
 		return
@@ -47,7 +48,7 @@ func (c *checker) document(b []byte) *yaml.Node {
 	var doc, next yaml.Node
 	err := dec.Decode(&doc)
 	if err != nil && !errors.Is(err, io.EOF) {
-		c.syntax(err)
+		c.syntax(b, err)
 		return nil
 	}
 	if err != nil || len(doc.Content) == 0 || isNull(doc.Content[0]) {
@@ -59,7 +60,7 @@ func (c *checker) document(b []byte) *yaml.Node {
 		c.lines[""] = next.Line
 		c.addf("", "a second YAML document begins here; allowed: one document in a file")
 	case !errors.Is(err, io.EOF):
-		c.syntax(err)
+		c.syntax(b, err)
 	}
 	return doc.Content[0]
 }
@@ -84,29 +85,34 @@ func encodingFault(b []byte) (string, int) {
 	return "", 0
 }
 
-// syntaxLine finds the line in an error of the YAML parser, which has no type for it.
-var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+// The YAML parser has no type for its errors; their text has the line, or the alias that has no anchor.
+var (
+	syntaxLine  = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	unknownName = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced$`)
+)
 
-// syntax records a parser's error. Names of anchors are not repeated: a password that begins with * is
-// read as one.
-func (c *checker) syntax(err error) {
+// syntax records the parser's error about b. The name of an alias is not repeated: a password that begins with *
+// is read as one.
+func (c *checker) syntax(b []byte, err error) {
 	msg, line := "cannot be read", 0
-	if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
+	if m := unknownName.FindStringSubmatch(err.Error()); m != nil {
+		before, _, _ := bytes.Cut(b, []byte("*"+m[1]))
+		line, msg = 1+bytes.Count(before, []byte("\n")), aliasRule
+	} else if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1]) // no line: 0
 		msg = m[2]
-	}
-	if strings.Contains(msg, "anchor") {
-		msg = "an alias (*name) is not supported; quote a value that begins with *"
 	}
 	c.lines[""] = line
 	c.addf("", "not YAML: %s", msg)
 }
 
+const aliasRule = "aliases (*name) are not supported; write the value out, or quote it if it begins with *"
+
 // value decodes n into v. The keys in the documents' structs are few, so the kinds of v are too.
 func (c *checker) value(key string, n *yaml.Node, v reflect.Value) {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		c.addf(key, "aliases (*name) are not supported; write the value out, or quote it if it begins with *")
+		c.addf(key, aliasRule)
 	case n.Style&yaml.TaggedStyle != 0:
 		c.addf(key, "tags (!name) are not supported; quote a value that begins with !")
 	case v.Kind() == reflect.Pointer:
@@ -182,6 +188,8 @@ func (c *checker) items(key string, n *yaml.Node, v reflect.Value) {
 	v.Set(list)
 }
 
+var keyShape = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
+
 // pairs calls f for each pair of a mapping whose key is text and new. A section without value is an empty
 // one: all its keys may be commented out.
 func (c *checker) pairs(key string, n *yaml.Node, f func(name string, val *yaml.Node)) {
@@ -199,6 +207,11 @@ func (c *checker) pairs(key string, n *yaml.Node, f func(name string, val *yaml.
 			c.addAt(k.Line, key, "a key must be plain text; merge keys (<<) are not supported")
 			continue
 		}
+		if !keyShape.MatchString(k.Value) {
+			// An unquoted hash in {…} falls apart at its commas into what looks like keys: it must not be repeated.
+			c.addAt(k.Line, key, "a key here, not shown, is not made of letters, digits, \".\", \"_\" and \"-\"; a value with commas needs quotes inside {}")
+			continue
+		}
 		at := join(key, k.Value)
 		if first, ok := seen[k.Value]; ok {
 			c.addAt(k.Line, at, fmt.Sprintf("repeated; it is already in line %d", first))
@@ -209,25 +222,26 @@ func (c *checker) pairs(key string, n *yaml.Node, f func(name string, val *yaml.
 	}
 }
 
-// scalar decodes a text, number, truth value or duration.
+// scalar decodes a text, number, truth value or duration. What a document writes without quotes must be of the
+// very type: the YAML package alone would take 1.5 for 1 and "on" for true.
 func (c *checker) scalar(key string, n *yaml.Node, v reflect.Value) {
-	want := "text"
+	want, tags := "text", []string(nil)
 	switch {
 	case v.Type() == reflect.TypeFor[Duration]():
 		want = "a duration such as 30s, 5m or 48h"
 	case v.Kind() == reflect.Bool:
-		want = "true or false"
+		want, tags = "true or false", []string{"!!bool"}
 	case v.Kind() == reflect.Int:
-		want = "a whole number"
+		want, tags = "a whole number", []string{"!!int"}
 	case v.Kind() == reflect.Float64:
-		want = "a number"
+		want, tags = "a number", []string{"!!int", "!!float"}
 	}
 	switch {
 	case n.Kind != yaml.ScalarNode:
 		c.addf(key, "%s; want %s", kindOf(n), want)
 	case isNull(n):
 		c.addf(key, `no value; want %s (write "" for an empty text, or remove the key for its default)`, want)
-	case n.Decode(v.Addr().Interface()) != nil:
+	case tags != nil && !slices.Contains(tags, n.ShortTag()), n.Decode(v.Addr().Interface()) != nil:
 		// A text field takes every scalar, so that this never repeats a secret.
 		c.addf(key, "%s is wrong; want %s", quote(n.Value), want)
 	}

@@ -79,7 +79,7 @@ func (c *checker) line(key string) int {
 		}
 		i := strings.LastIndexAny(key, ".[")
 		if i < 0 {
-			return 0
+			return c.lines[""]
 		}
 		key = key[:i]
 	}

@@ -41,8 +41,8 @@ type HTTP struct {
 type Callback struct {
 	Listen string `yaml:"listen"` // empty = none; plain HTTP, for a TLS proxy in front of it; default 127.0.0.1:9776
 	Secret string `yaml:"secret"` // path element: 16 to 128 letters, digits, "-", "_"; empty = from secret_file
-	// SecretFile holds the secret instead; relative to this file, or $CREDENTIALS_DIRECTORY/name under systemd;
-	// default callback_secret.
+	// a file with the secret in it instead; relative to this file, or $CREDENTIALS_DIRECTORY/name under systemd;
+	// default callback_secret
 	SecretFile string `yaml:"secret_file"`
 }
 
@@ -68,8 +68,8 @@ type Log struct {
 // A Credential says where an AccessKey comes from. Keys are never written in configuration.
 type Credential struct {
 	Source string `yaml:"source"` // env, file, chain (default: environment, profile, instance role)
-	// File is for source file: two lines or YAML access_key_id/access_key_secret; mode 0600, or
-	// $CREDENTIALS_DIRECTORY/name under systemd; relative to the configuration file.
+	// for source file: two lines or YAML access_key_id/access_key_secret, mode 0600; relative to this file, or
+	// $CREDENTIALS_DIRECTORY/name under systemd
 	File string `yaml:"file"`
 }
 

@@ -1,11 +1,13 @@
 package configs
 
 import (
+	"fmt"
 	"net"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -178,4 +180,16 @@ func isLoopback(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// CheckPolicy returns as [Faults] what p needs of a node and n does not have: credentials of its routes.
+func (n *Node) CheckPolicy(p *Policy) error {
+	c := newChecker("")
+	for i, r := range p.Routes {
+		if _, ok := n.Credentials[r.Credentials]; !ok {
+			c.addf(fmt.Sprintf("routes[%d].credentials", i), "%s is not among this node's credentials; there are: %s",
+				quote(r.Credentials), strings.Join(sortedKeys(n.Credentials), ", "))
+		}
+	}
+	return c.err()
 }
