@@ -1,0 +1,43 @@
+// Package aliyun sends messages through Alibaba Cloud's SMS API (Dysmsapi, version 2017-05-25)
+// and takes its delivery reports. It is the only user of the SDK, and nothing that the SDK says
+// leaves this package as it is: the SDK's errors carry phone numbers, texts and keys.
+//
+// To read it, begin with the way of one message:
+//
+//   - client.go: Client.Send makes one call, Client.SetRoutes replaces the routes at run time.
+//   - route.go: what a route needs before its first call (see "The SDK" below).
+//   - classify.go: what the SDK returned, reduced to a code, an HTTP status and nothing else.
+//   - outcome.go: the one table that says what a code means: accepted, rejected, to be retried,
+//     or uncertain. Whoever learns a new code of the API adds a line there.
+//   - find.go: asks the API whether an uncertain call was executed after all.
+//   - push.go and report.go: delivery reports as they are pushed to us, and what their codes mean.
+//   - credentials.go, keyfile.go, chain.go: where AccessKeys come from.
+//
+// # Outcomes
+//
+// Dysmsapi has no idempotency key, so the difference between "surely not executed" and "perhaps
+// executed" decides whether a person gets one SMS or two. A call is retried only when the kind of
+// the error proves that no request was written (dialling, a certificate that did not verify) or
+// when the API itself refused the call (HTTP 4xx with a code). Everything else is uncertain:
+// time-outs, lost connections, any 5xx, answers that cannot be read. Where the SDK hides what
+// happened (it reports a connection lost during the TLS handshake like one lost after the request)
+// we take the cautious side.
+//
+// # The SDK
+//
+// What this package does because of it: a shallow copy of the SDK's client for each worker
+// (sharing one is a data race); the same options on every call (they choose the connection pool);
+// connect time-outs in whole seconds, read time-outs in milliseconds; no automatic retry; proxies
+// checked beforehand, because a bad one locks a mutex for ever; pools made before the first call,
+// because several first calls at a time would make one each; keys fetched by us, because the
+// library that refreshes them has no lock. An environment with DEBUG=tea or DEBUG=credential is
+// refused: it makes the SDK print numbers and keys.
+//
+// The SDK cannot be cancelled. A call that outlives its context is waited for, at most for the
+// route's Timeout. It reads answers without a limit on their size; the endpoint is trusted that far.
+//
+// # Not here yet
+//
+// Calls for several recipients (SendBatchSms), incoming messages (SmsUp), and reports from the
+// message queue. AccessKeys from OIDC are not known to the credentials library at this version.
+package aliyun
