@@ -1,0 +1,33 @@
+// Package smpp is the message-centre side of SMPP 3.4 (binds of 3.3 and 5.0
+// clients are welcome): framing, typed PDUs, sessions with their states,
+// windows and timers, text encodings, concatenation and receipt texts.
+//
+// It knows nothing of accounts, storage or routes: a [Backend] decides who may
+// bind and what becomes of a submit_sm. Read it in this order:
+//
+//	command.go, status.go   the standard's numbers and their names
+//	pdu.go, bind.go, ...    one file per PDU, strict decoding, appending encoding
+//	frame.go                PDUs out of a byte stream
+//	server.go, serve.go     listeners, limits, drain
+//	session.go              one connection: its state and what the backend calls
+//	session_read.go         the reader: one switch, one method per command
+//	session_write.go        the writer: everything gathered goes out in one write
+//	session_tick.go         all timers of all sessions, in one goroutine
+//
+// # How a session runs
+//
+// A session has two goroutines. The reader decodes what has arrived and calls
+// the backend; it never writes to the socket. Responses and requests of ours
+// are appended to one buffer under the session's lock; the writer takes the
+// whole buffer and writes it at once, so that the busier a session is the fewer
+// system calls a PDU costs. There is no goroutine and no timer per message: one
+// goroutine per listener ticks over all sessions.
+//
+// # Bounds
+//
+// A submit_sm takes a slot of the session's window until it is answered; with
+// no slot free the reader stops reading and TCP slows the client down. A client
+// that does not read its responses stops being read from when they pass a
+// bound, and is cut when no octet leaves within the write timeout. Nothing one
+// client does makes another wait.
+package smpp

@@ -1,0 +1,158 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+)
+
+// A Backend decides what sessions do. *bridge.Bridge implements it.
+type Backend interface {
+	// Bind is called on the session's reader goroutine for each bind request
+	// and may block (it commits). An error that is, or wraps, a *StatusError is
+	// what the ESME receives; any other error is ESME_RBINDFAIL. The session's
+	// SystemID, BindType and RemoteAddr are set. ctx ends when the session or
+	// the server does.
+	Bind(ctx context.Context, s *Session, req *Bind) (Options, error)
+
+	// SubmitSM must not block on anything but back-pressure. It leads to exactly
+	// one s.RespondSubmitSM with seq, now or later, from any goroutine. *m is
+	// valid only during the call; its strings may be kept.
+	SubmitSM(s *Session, seq uint32, m *SubmitSM)
+
+	// Closed is called once for each session whose Bind succeeded, after its last
+	// PDU was written and all its DeliverSM calls have been ended.
+	Closed(s *Session)
+}
+
+// ErrServerClosed is returned by Serve when the server is already draining.
+var ErrServerClosed = errors.New("smpp server is draining")
+
+// A Server runs SMPP sessions on one or more listeners.
+type Server struct {
+	cfg     Config
+	backend Backend
+	log     *slog.Logger
+	metrics *metrics
+	lastID  atomic.Uint64
+
+	mu       sync.Mutex
+	sessions map[*Session]struct{} // guarded by mu; every open connection
+	unbound  int                   // guarded by mu; of them those not bound yet
+	draining bool                  // guarded by mu
+	drain    chan struct{}         // closed when draining becomes true
+	empty    chan struct{}         // closed when draining and no session is left
+}
+
+// NewServer returns a Server that asks b. Its metrics are registered at once.
+func NewServer(cfg Config, b Backend) *Server {
+	cfg = cfg.withDefaults()
+	return &Server{
+		cfg:      cfg,
+		backend:  b,
+		log:      cfg.Log,
+		metrics:  newMetrics(cfg.Registerer),
+		sessions: make(map[*Session]struct{}),
+		drain:    make(chan struct{}),
+		empty:    make(chan struct{}),
+	}
+}
+
+// Drain ends all sessions in good order. No connection is accepted any more, and
+// a bind request is answered ESME_RSYSERR: another node, or this one after its
+// restart, will take it. A submit_sm is answered ESME_RTHROTTLED, which every
+// client in the field takes as "not accepted, try again". A session whose own
+// submits and deliver_sm are all answered is sent an unbind and closed when the
+// ESME has answered that, or has not within the response time-out.
+//
+// Drain returns nil when all sessions have ended. When ctx is done first, those
+// left are cut and ctx's error is returned once they are gone.
+func (s *Server) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.draining {
+		s.draining = true
+		close(s.drain)
+		s.closeEmptyLocked()
+	}
+	sessions := s.snapshotLocked()
+	s.mu.Unlock()
+
+	for _, sess := range sessions {
+		sess.startDrain()
+	}
+	select {
+	case <-s.empty:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, sess := range sessions {
+		sess.cut(endServer, ctx.Err())
+	}
+	<-s.empty
+	return ctx.Err()
+}
+
+// Sessions returns how many connections are open, bound or not.
+func (s *Server) Sessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// add admits a new connection's session, or says that there are too many.
+func (s *Server) add(sess *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining || len(s.sessions) >= s.cfg.MaxSessions || s.unbound >= s.cfg.MaxUnbound {
+		return false
+	}
+	s.sessions[sess] = struct{}{}
+	s.unbound++
+	s.metrics.connections.Inc()
+	return true
+}
+
+// bound is called once for a session that is no longer unbound.
+func (s *Server) bound(t BindType) {
+	s.metrics.sessions[t].Inc()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unbound--
+}
+
+// remove forgets a session that has ended; wasBound says whether bound was called.
+func (s *Server) remove(sess *Session, wasBound bool) {
+	s.metrics.connections.Dec()
+	if wasBound {
+		s.metrics.sessions[sess.bindType].Dec()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, sess)
+	if !wasBound {
+		s.unbound--
+	}
+	s.closeEmptyLocked()
+}
+
+// closeEmptyLocked wakes Drain. No session can be added while draining, so the
+// last one leaves once; but a Drain with none left closes it first.
+func (s *Server) closeEmptyLocked() {
+	if s.draining && len(s.sessions) == 0 {
+		select {
+		case <-s.empty:
+		default:
+			close(s.empty)
+		}
+	}
+}
+
+func (s *Server) snapshotLocked() []*Session {
+	all := make([]*Session, 0, len(s.sessions))
+	for sess := range s.sessions {
+		all = append(all, sess)
+	}
+	return all
+}

@@ -1,0 +1,191 @@
+package smpp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+)
+
+// maxUnboundPDU is the longest PDU taken before a bind: any bind request fits.
+const maxUnboundPDU = 1 << 10
+
+// interfaceVersion is what we say we speak, in sc_interface_version.
+const interfaceVersion = 0x34
+
+// sessionInput is the connection as the frame reader sees it: the ticker sees the reads.
+type sessionInput struct{ s *Session }
+
+func (in sessionInput) Read(p []byte) (int, error) {
+	in.s.reads.enter()
+	defer in.s.reads.leave()
+	return in.s.conn.Read(p)
+}
+
+// read handles PDUs until the session ends. Whatever it returns for, the session
+// is then closing or closed.
+func (s *Session) read(ctx context.Context) {
+	for {
+		h, body, err := s.frames.Next()
+		if err != nil {
+			s.readFailed(&h, err)
+			return
+		}
+		s.metrics.in(&h)
+		if s.log.Enabled(ctx, slog.LevelDebug) {
+			s.logPDU(ctx, &h)
+		}
+		if !s.mayHandle() {
+			return
+		}
+		s.handle(ctx, &h, body)
+	}
+}
+
+// handle is one PDU. A new operation gets a case here, a method below and a type
+// in pdu.go.
+func (s *Session) handle(ctx context.Context, h *Header, body []byte) {
+	switch h.ID {
+	case SubmitSMID:
+		s.submitSM(h, body)
+	case BindTransmitterID, BindReceiverID, BindTransceiverID:
+		s.bind(ctx, h, body)
+	case EnquireLinkID:
+		s.respond(EnquireLinkRespID, StatusOK, h.Sequence)
+	case UnbindID:
+		s.unbind(h)
+	default:
+		if h.ID.IsResponse() {
+			s.response(h)
+			return
+		}
+		s.unsupported(h)
+	}
+}
+
+// mayHandle reports whether the session goes on, having waited for the ESME to
+// read what it was sent if that is much.
+func (s *Session) mayHandle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.out) > softOutput && s.state < stateClosing {
+		s.room.Wait()
+	}
+	return s.state < stateClosing
+}
+
+// readFailed ends the session after a read that brought no PDU.
+func (s *Session) readFailed(h *Header, err error) {
+	if !errors.Is(err, ErrFrame) {
+		s.cutUnlessClosing(err)
+		return
+	}
+	// A TLS hello, HTTP or a port scan gets no answer; a peer that speaks SMPP
+	// but garbles a length is told (SMPP 3.4, 4.3).
+	if h.Length < notSMPP {
+		s.respond(GenericNackID, StatusInvCmdLen, h.Sequence)
+	}
+	s.finish(endProtocol, err)
+}
+
+// cutUnlessClosing keeps the writer going when it was finish that ended the read.
+func (s *Session) cutUnlessClosing(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state < stateClosing {
+		s.cutLocked(endPeerClosed, err)
+	}
+}
+
+// submitSM takes a window slot and hands the message to the backend. The slot is
+// freed by RespondSubmitSM.
+func (s *Session) submitSM(h *Header, body []byte) {
+	if st := s.takeSlot(); st != StatusOK {
+		s.refuseSubmit(st, h.Sequence)
+		return
+	}
+	if err := s.submit.Decode(body); err != nil {
+		s.RespondSubmitSM(h.Sequence, StatusOf(err, StatusSysErr), "", 0)
+		return
+	}
+	s.backend.SubmitSM(s, h.Sequence, &s.submit)
+	if len(body) > 2*MaxShortMessage {
+		s.submit = SubmitSM{} // an idle session keeps no long text alive
+	}
+}
+
+// takeSlot waits for a free slot of the window, and reports why there is none to
+// be had. A reader that had to wait goes on when a sixteenth of the window is free:
+// it would otherwise wake up for every single answer.
+func (s *Session) takeSlot() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inflight >= s.opts.Window && s.state == stateBound {
+		s.metrics.windowWaits.Inc()
+		s.wakeAt = s.opts.Window - max(1, s.opts.Window/16)
+		for s.inflight > s.wakeAt && s.state == stateBound && !s.draining {
+			s.room.Wait()
+		}
+		s.wakeAt = -1
+	}
+	switch {
+	case s.state != stateBound || s.bindType == Receiver:
+		return StatusInvBndSts
+	case s.draining:
+		return StatusThrottled
+	}
+	s.inflight++
+	return StatusOK
+}
+
+// refuseSubmit answers a submit_sm that took no slot.
+func (s *Session) refuseSubmit(st Status, seq uint32) {
+	s.mu.Lock()
+	s.inflight++ // RespondSubmitSM gives it back
+	s.mu.Unlock()
+	s.RespondSubmitSM(seq, st, "", 0)
+}
+
+// unbind answers once the submits in flight are answered, so that the ESME knows
+// of each what became of it (SMPP 3.4, 4.2).
+func (s *Session) unbind(h *Header) {
+	s.mu.Lock()
+	if s.state == stateOpen {
+		s.mu.Unlock()
+		s.respond(UnbindRespID, StatusInvBndSts, h.Sequence)
+		return
+	}
+	s.state = stateUnbinding
+	s.wakeAt = 0
+	for s.inflight > 0 && s.state == stateUnbinding && !s.timers.unbindOver {
+		s.room.Wait()
+	}
+	s.mu.Unlock()
+	s.respond(UnbindRespID, StatusOK, h.Sequence)
+	s.finish(endUnbind, nil)
+}
+
+// unsupported answers a request that there is no case for. The session goes on:
+// clients probe for operations.
+func (s *Session) unsupported(h *Header) {
+	id, known := h.ID.Response()
+	switch {
+	case !known:
+		s.respond(GenericNackID, StatusInvCmdID, h.Sequence)
+	case s.isOpen():
+		s.respond(id, StatusInvBndSts, h.Sequence)
+	default:
+		s.respond(id, StatusInvCmdID, h.Sequence)
+	}
+}
+
+func (s *Session) isOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == stateOpen
+}
+
+func (s *Session) logPDU(ctx context.Context, h *Header) {
+	s.log.LogAttrs(ctx, slog.LevelDebug, "pdu received",
+		slog.String("system_id", s.systemID), slog.String("command", h.ID.String()),
+		slog.Uint64("seq", uint64(h.Sequence)), slog.String("status", h.Status.String()))
+}

@@ -1,0 +1,142 @@
+package smpp
+
+// MaxShortMessage is the most octets short_message holds (SMPP 3.4, 5.2.21).
+// Longer texts travel in message_payload or in parts.
+const MaxShortMessage = 254
+
+// Bits of esm_class (SMPP 3.4, 5.2.12).
+const (
+	ESMClassReceipt byte = 0x04 // short_message holds a delivery receipt
+	ESMClassUDHI    byte = 0x40 // short_message begins with a user data header
+)
+
+// Bits of registered_delivery (SMPP 3.4, 5.2.17; 0x03 is 5.0's).
+const (
+	RegisteredDeliveryMask    byte = 0x03 // the bits that choose a final receipt
+	RegisteredDeliveryNone    byte = 0x00
+	RegisteredDeliveryAlways  byte = 0x01
+	RegisteredDeliveryFailure byte = 0x02
+	RegisteredDeliverySuccess byte = 0x03
+	RegisteredDeliveryInterim byte = 0x10 // intermediate notification wanted
+)
+
+// A SubmitSM is a submit_sm (SMPP 3.4, 4.4.1). Its strings share one string
+// made from the body, so keeping one keeps them all.
+type SubmitSM struct {
+	ServiceType          string
+	SourceAddrTON        byte
+	SourceAddrNPI        byte
+	SourceAddr           string
+	DestAddrTON          byte
+	DestAddrNPI          byte
+	DestinationAddr      string
+	ESMClass             byte
+	ProtocolID           byte
+	PriorityFlag         byte
+	ScheduleDeliveryTime string
+	ValidityPeriod       string
+	RegisteredDelivery   byte
+	ReplaceIfPresent     byte
+	DataCoding           byte
+	SMDefaultMsgID       byte
+	ShortMessage         string // octets, not text: see DecodeText
+	TLVs                 TLVs
+}
+
+// CommandID is submit_sm.
+func (*SubmitSM) CommandID() CommandID { return SubmitSMID }
+
+// AppendBody appends the encoded body to b.
+func (m *SubmitSM) AppendBody(b []byte) []byte {
+	b = appendCString(b, m.ServiceType)
+	b = append(b, m.SourceAddrTON, m.SourceAddrNPI)
+	b = appendCString(b, m.SourceAddr)
+	b = append(b, m.DestAddrTON, m.DestAddrNPI)
+	b = appendCString(b, m.DestinationAddr)
+	b = append(b, m.ESMClass, m.ProtocolID, m.PriorityFlag)
+	b = appendCString(b, m.ScheduleDeliveryTime)
+	b = appendCString(b, m.ValidityPeriod)
+	sm := m.ShortMessage[:min(len(m.ShortMessage), MaxShortMessage)]
+	b = append(b, m.RegisteredDelivery, m.ReplaceIfPresent, m.DataCoding, m.SMDefaultMsgID, byte(len(sm)))
+	b = append(b, sm...)
+	return append(b, m.TLVs...)
+}
+
+// Check reports a field that does not fit the wire, as a *StatusError.
+func (m *SubmitSM) Check() error {
+	if len(m.ShortMessage) > MaxShortMessage {
+		return statusErrorf(StatusInvMsgLen, "short_message is longer than %d octets", MaxShortMessage)
+	}
+	if !m.TLVs.valid() {
+		return statusErrorf(StatusInvOptParStream, "malformed optional parameters")
+	}
+	return firstError(
+		fieldServiceType.check(m.ServiceType), fieldSourceAddr.check(m.SourceAddr),
+		fieldDestAddr.check(m.DestinationAddr), fieldSchedule.check(m.ScheduleDeliveryTime),
+		fieldValidity.check(m.ValidityPeriod))
+}
+
+// Decode sets every field of m from a submit_sm's body. It allocates once, and
+// does not keep body. The error is a *StatusError.
+func (m *SubmitSM) Decode(body []byte) error { return m.decode(string(body)) }
+
+func (m *SubmitSM) decode(body string) error {
+	c := cursor{rest: body}
+	m.ServiceType = c.cstring(&fieldServiceType)
+	m.SourceAddrTON = c.octet()
+	m.SourceAddrNPI = c.octet()
+	m.SourceAddr = c.cstring(&fieldSourceAddr)
+	m.DestAddrTON = c.octet()
+	m.DestAddrNPI = c.octet()
+	m.DestinationAddr = c.cstring(&fieldDestAddr)
+	m.ESMClass = c.octet()
+	m.ProtocolID = c.octet()
+	m.PriorityFlag = c.octet()
+	m.ScheduleDeliveryTime = c.timeString(&fieldSchedule)
+	m.ValidityPeriod = c.timeString(&fieldValidity)
+	m.RegisteredDelivery = c.octet()
+	m.ReplaceIfPresent = c.octet()
+	m.DataCoding = c.octet()
+	m.SMDefaultMsgID = c.octet()
+	n := int(c.octet())
+	if n > MaxShortMessage {
+		c.fail(StatusInvMsgLen, "sm_length is over 254")
+	}
+	m.ShortMessage = c.octets(n, StatusInvMsgLen, "short_message is shorter than sm_length")
+	m.TLVs = c.tlvs()
+	return c.err
+}
+
+// A SubmitSMResp answers a SubmitSM (SMPP 3.4, 4.4.2).
+type SubmitSMResp struct {
+	MessageID string
+	TLVs      TLVs
+}
+
+// CommandID is submit_sm_resp.
+func (*SubmitSMResp) CommandID() CommandID { return SubmitSMRespID }
+
+// AppendBody appends the encoded body to b.
+func (m *SubmitSMResp) AppendBody(b []byte) []byte {
+	b = appendCString(b, m.MessageID)
+	return append(b, m.TLVs...)
+}
+
+// decode takes a body that is not there as an empty message_id.
+func (m *SubmitSMResp) decode(body string) error {
+	if body == "" {
+		return nil
+	}
+	c := cursor{rest: body}
+	m.MessageID = c.cstring(&fieldMessageID)
+	m.TLVs = c.tlvs()
+	return c.err
+}
+
+// appendSubmitSMResp appends what Append would, without an interface call.
+func appendSubmitSMResp(b []byte, st Status, seq uint32, messageID string) []byte {
+	start := len(b)
+	b = AppendHeader(b, SubmitSMRespID, st, seq)
+	b = appendCString(b, messageID)
+	return setLength(b, start)
+}
