@@ -35,11 +35,18 @@ func (f Fault) Error() string {
 // here that reads or validates.
 type Faults []Fault
 
-// Error returns one fault per line.
+// maxShown is how many faults are worth reading at once.
+const maxShown = 100
+
+// Error returns one fault per line, not more than a person reads.
 func (fs Faults) Error() string {
-	lines := make([]string, len(fs))
+	lines := make([]string, 0, min(len(fs), maxShown+1))
 	for i, f := range fs {
-		lines[i] = f.Error()
+		if i == maxShown {
+			lines = append(lines, fmt.Sprintf("and %d more", len(fs)-i))
+			break
+		}
+		lines = append(lines, f.Error())
 	}
 	return strings.Join(lines, "\n")
 }
