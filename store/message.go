@@ -153,11 +153,12 @@ type Status struct {
 	Counted  bool   // still counts in its account's window of open messages
 	Action   Action // what is to be done at DueAt; 0 = nothing
 	Whole    Number // of a part in StateJoined: the joined message
+	Receipt  uint64 // Seq of its entry in the outbox, there or delivered; 0 = none was wanted
 
 	AcceptedAt int64 // Unix ms, like all times here
 	ChangedAt  int64
 	DueAt      int64
-	DoneAt     int64 // when it became final
+	DoneAt     int64 // when it became final: by its report's own time, if a report ended it
 }
 
 // An Action is what is to be done with a message when it is due.

@@ -1,0 +1,195 @@
+package store
+
+// An end is how a message becomes final.
+type end struct {
+	ending Ending
+	err    string
+	doneAt int64 // by the report's own time; 0 = now
+}
+
+// final ends message n, whose status is was: nothing is due any more, its account's level goes
+// down, its texts are erased, its receipt enters the outbox if it is wanted. A joined message
+// ends its parts with it and has no receipt of its own.
+func (t *txn) final(n Number, was *Status, e end) {
+	if t.err != nil {
+		return
+	}
+	raw, v := t.message(n)
+	if t.err != nil {
+		return
+	}
+	next := *was
+	next.State, next.Action, next.Ending, next.Err = StateFinal, 0, e.ending, e.err
+	next.DoneAt, next.Counted = t.at, false
+	if e.doneAt > 0 { // clocks differ: a receipt says neither that it is from the future nor older than the message
+		next.DoneAt = max(min(e.doneAt, t.at), was.AcceptedAt)
+	}
+	wants, failure := Wants(v.flags&flagSuccess), Wants(v.flags&flagFailure)
+	if e.ending == EndDelivered && wants != 0 || e.ending != EndDelivered && failure != 0 {
+		next.Receipt = t.queueReceipt(n, raw, &next)
+	}
+	if v.flags&hasTexts != 0 && v.flags&flagKeepText == 0 {
+		erased, err := eraseTexts(t.arena.empty(len(raw)), raw, &v)
+		t.fail(err)
+		t.put(bktMessages, key8(uint64(n)), erased)
+	}
+	if was.Counted {
+		t.meter(OpenKey(string(v.account))).release(t)
+	}
+	t.move(n, was, next)
+	if was.Attempt != 0 {
+		t.bizDone(was.Attempt)
+	}
+	if v.flags&hasParts != 0 {
+		t.endParts(n, raw, e)
+	}
+}
+
+// queueReceipt puts the receipt of message n into its account's outbox.
+func (t *txn) queueReceipt(n Number, raw []byte, s *Status) (seq uint64) {
+	m, err := decodeMessage(raw)
+	if err != nil {
+		t.fail(err)
+		return 0
+	}
+	t.meta.nextReceipt++
+	r := Receipt{
+		Seq: t.meta.nextReceipt, Account: m.Account, Number: n, Origin: m.Origin,
+		Source: m.Source, Dest: m.Dest, ServiceType: m.ServiceType, DataCoding: m.DataCoding, ESMClass: m.ESMClass,
+		Ending: s.Ending, Err: s.Err, AcceptedAt: s.AcceptedAt, DoneAt: s.DoneAt, QueuedAt: t.at,
+	}
+	t.put(bktOutbox, outboxKey(r.Account, r.Seq), appendReceipt(t.arena.empty(192), &r))
+	t.view.queued(r.Account, 1)
+	return r.Seq
+}
+
+// bizDone tells the index by BizID that a message of the attempt is final.
+func (t *txn) bizDone(id AttemptID) {
+	d := decoder{b: t.get(bktAttempts, key8(uint64(id)))}
+	if a := d.attemptHead(); d.err == nil && a.bizID != "" {
+		t.view.bizDone(a.bizID, id)
+	}
+}
+
+// endParts makes every part of a joined message final.
+func (t *txn) endParts(whole Number, raw []byte, e end) {
+	m, err := decodeMessage(raw)
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	for _, n := range m.Parts {
+		if was, ok := t.status(n); ok && was.State == StateJoined && was.Whole == whole {
+			t.final(n, &was, e)
+		}
+	}
+}
+
+// report applies a Report.
+func (t *txn) report(c *Report) *ReportResult {
+	r := &ReportResult{Codes: make([]ReportCode, len(c.Reports))}
+	for i := range c.Reports {
+		d := &c.Reports[i]
+		code := t.deliveryReport(d)
+		if d.Orphan != 0 && (code == ReportApplied || code == ReportDuplicate) {
+			t.dropOrphan(d.Orphan)
+		}
+		r.Codes[i] = code
+	}
+	return r
+}
+
+// deliveryReport ends the message that a report is about. The attempt need not be the message's
+// last: a report of one that was thought unsent says that it was sent.
+func (t *txn) deliveryReport(d *DeliveryReport) ReportCode {
+	if d.Number == 0 {
+		if d.Orphan == 0 {
+			t.keepOrphan(d)
+		}
+		return ReportOrphaned
+	}
+	was, ok := t.status(d.Number)
+	switch {
+	case !ok:
+		return ReportMismatch
+	case was.State == StateFinal:
+		return ReportDuplicate
+	case was.State == StatePart || was.State == StateJoined:
+		return ReportMismatch
+	}
+	if a, ok := t.attempt(d.Attempt); !ok || !a.has(d.Number) {
+		return ReportMismatch
+	}
+	t.final(d.Number, &was, end{ending: d.Ending, err: d.Err, doneAt: d.DoneAt})
+	return ReportApplied
+}
+
+// keptOrphans is how long a report that matched nothing is kept, in ms.
+const keptOrphans = 72 * 3600 * 1000
+
+func (t *txn) keepOrphan(d *DeliveryReport) {
+	t.meta.nextOrphan++
+	id := t.meta.nextOrphan
+	t.put(bktOrphans, key8(id), appendOrphan(nil, d, t.at))
+	t.view.orphaned(d.BizID, id)
+}
+
+func (t *txn) dropOrphan(id uint64) {
+	v := t.get(bktOrphans, key8(id))
+	if v == nil {
+		return
+	}
+	d, _, err := decodeOrphan(v)
+	t.fail(err)
+	t.del(bktOrphans, key8(id))
+	t.view.orphanGone(d.BizID, id)
+}
+
+// close applies a Close.
+func (t *txn) close(c *Close) *CloseResult {
+	r := &CloseResult{}
+	for i := range c.Items {
+		it := &c.Items[i]
+		was, ok := t.status(it.Number)
+		if !ok || was.Revision != it.Revision || !closes(it.Ending, &was) {
+			continue
+		}
+		e := end{ending: it.Ending, err: it.Err}
+		if was.State == StatePart {
+			t.endSet(it.Number, e)
+		} else {
+			t.final(it.Number, &was, e)
+		}
+		r.Applied++
+	}
+	return r
+}
+
+// closes reports whether a Close with an ending may end a message: one that may have been sent
+// cannot be rejected or expire any more, it can only be given up.
+func closes(e Ending, s *Status) bool {
+	switch s.Action {
+	case ActionSend, ActionParts:
+		return true
+	case ActionReport, ActionResolve:
+		return e == EndUnknown || e == EndUndeliverable
+	}
+	return false
+}
+
+// delivered applies a Delivered.
+func (t *txn) delivered(c *Delivered) *DeliveredResult {
+	r := &DeliveredResult{}
+	for _, seq := range c.Seqs {
+		k := outboxKey(c.Account, seq)
+		if t.get(bktOutbox, k) == nil {
+			continue
+		}
+		t.del(bktOutbox, k)
+		r.Applied++
+	}
+	if r.Applied > 0 {
+		t.view.queued(c.Account, -r.Applied)
+	}
+	return r
+}

@@ -1,0 +1,222 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// begin applies a Begin, member by member.
+func (t *txn) begin(c *Begin) *BeginResult {
+	r := &BeginResult{Attempts: make([]BegunAttempt, len(c.Attempts))}
+	sets := t.resolve(c.Charges)
+	for i := range c.Attempts {
+		r.Attempts[i] = t.beginAttempt(&c.Attempts[i], sets)
+	}
+	return r
+}
+
+func (t *txn) beginAttempt(a *BeginAttempt, sets []chargeSet) BegunAttempt {
+	id := AttemptID(t.meta.nextAttempt + 1)
+	begun := BegunAttempt{Members: make([]BegunMember, len(a.Members))}
+	record := attemptRecord{epoch: t.meta.epoch, begun: t.at, route: a.Route}
+	for i := range a.Members {
+		m := &a.Members[i]
+		begun.Members[i] = BegunMember{Limit: -1}
+		status, ok := t.status(m.Number)
+		if !ok || status.Revision != m.Revision || status.Action != ActionSend || status.DueAt > t.at {
+			continue
+		}
+		_, v := t.message(m.Number)
+		if v.expires > 0 && v.expires <= t.at {
+			continue // too late to be sent; it stays due, to be closed
+		}
+		first := t.meta.nextSend
+		if m.Charges >= 0 {
+			set := &sets[m.Charges]
+			if limit, at := set.room(t.at); limit >= 0 {
+				begun.Members[i] = BegunMember{Limit: int8(min(limit, 127)), DueAt: t.postpone(m.Number, &status, at, v.expires)}
+				continue
+			}
+			set.add(t)
+		}
+		begun.Members[i].Granted = true
+		record.members = append(record.members, memberRecord{
+			number: m.Number, phone: m.Phone, sends: t.meta.nextSend - first, firstSend: first + 1,
+		})
+		next := status
+		next.State, next.Attempt, next.Tries = StateSending, id, min(status.Tries, 254)+1
+		next.Action, next.DueAt, next.Err = ActionCall, a.CallBy, ""
+		t.move(m.Number, &status, next)
+	}
+	if len(record.members) > 0 {
+		t.meta.nextAttempt = uint64(id)
+		t.put(bktAttempts, key8(uint64(id)), record.encode(nil))
+		begun.ID, begun.OutID = id, outID(t.cluster, record.epoch, id)
+	}
+	return begun
+}
+
+// neverPause is when a message is due again whose charge will never fit, and that never expires:
+// its rules may have changed by then.
+const neverPause = 3600 * 1000
+
+// postpone makes a message due again when its charges may fit, or when it expires.
+func (t *txn) postpone(n Number, was *Status, at, expires int64) int64 {
+	if at >= never {
+		at = t.at + neverPause
+		if expires > 0 {
+			at = expires
+		}
+	}
+	if expires > 0 {
+		at = min(at, expires)
+	}
+	next := *was
+	next.DueAt = at
+	t.move(n, was, next)
+	return at
+}
+
+// finish applies a Finish.
+func (t *txn) finish(c *Finish) *FinishResult {
+	r := &FinishResult{}
+	for i := range c.Outcomes {
+		if t.outcome(&c.Outcomes[i]) {
+			r.Applied++
+		} else {
+			r.Late++
+		}
+	}
+	return r
+}
+
+// outcome applies the end of an attempt to those of its members that still wait for it: those in
+// StateSending, and those in StateUncertain, for whom the answer came late. It reports whether
+// it changed anything.
+func (t *txn) outcome(o *Outcome) bool {
+	a, ok := t.attempt(o.Attempt)
+	if !ok {
+		return false
+	}
+	moved, current, open := 0, 0, 0
+	for i := range a.members {
+		m := &a.members[i]
+		status, ok := t.status(m.number)
+		if !ok || status.Attempt != o.Attempt {
+			continue
+		}
+		current++
+		if status.State == StateSending || status.State == StateUncertain && o.Kind != OutcomeUncertain {
+			t.applyOutcome(o, &a, m, &status)
+			moved++
+		}
+		if status.State != StateFinal {
+			open++
+		}
+	}
+	recorded := false
+	if o.Kind == OutcomeAccepted && o.BizID != "" && a.bizID == "" {
+		a.bizID = o.BizID
+		t.put(bktAttempts, key8(uint64(o.Attempt)), a.encode(nil))
+		t.view.bizOpened(o.BizID, o.Attempt, open)
+		recorded = true
+	}
+	return moved > 0 || recorded && current > 0
+}
+
+// applyOutcome moves one member of an attempt that has ended.
+func (t *txn) applyOutcome(o *Outcome, a *attemptRecord, m *memberRecord, was *Status) {
+	next := *was
+	switch o.Kind {
+	case OutcomeAccepted:
+		next.State, next.Action, next.DueAt = StateSent, ActionReport, o.DueAt
+	case OutcomeRejected:
+		t.final(m.number, was, end{ending: o.Ending, err: o.Err})
+		return
+	case OutcomeRetry:
+		t.giveBackMember(a, m)
+		next.State, next.Action, next.Err = StateRetry, ActionSend, o.Err
+		next.DueAt = t.retryDue(m.number, o.DueAt)
+	case OutcomeUncertain:
+		next.State, next.Action, next.DueAt = StateUncertain, ActionResolve, o.DueAt
+	}
+	t.move(m.number, was, next)
+}
+
+// retryDue is when a message is to be sent again, or closed if it expires before.
+func (t *txn) retryDue(n Number, at int64) int64 {
+	if _, v := t.message(n); v.expires > 0 {
+		return min(at, v.expires)
+	}
+	return at
+}
+
+// giveBackMember undoes the charges on a phone for a call that surely was not executed.
+func (t *txn) giveBackMember(a *attemptRecord, m *memberRecord) {
+	for i := range m.sends {
+		t.giveBack(a.begun, m.firstSend+i)
+	}
+}
+
+// lead makes every attempt without an outcome uncertain: who was to record it may be gone.
+func (t *txn) lead(c *Lead) None {
+	for _, n := range t.allDue(ActionCall) {
+		was, ok := t.status(n)
+		if !ok {
+			t.fail(fmt.Errorf("message %s is due and has no status: %w", n, errCodec))
+			break
+		}
+		next := was
+		next.State, next.Action, next.DueAt = StateUncertain, ActionResolve, c.DueAt
+		t.move(n, &was, next)
+	}
+	return None{}
+}
+
+// allDue lists the messages that wait for an action, whenever it is due.
+func (t *txn) allDue(a Action) []Number {
+	var numbers []Number
+	c := t.bucket(bktDue).Cursor()
+	for k, _ := c.Seek([]byte{byte(a)}); k != nil && k[0] == byte(a); k, _ = c.Next() {
+		numbers = append(numbers, Number(binary.BigEndian.Uint64(k[9:])))
+	}
+	return numbers
+}
+
+// found applies a Found.
+func (t *txn) found(c *Found) *FoundResult {
+	r := &FoundResult{}
+	for i := range c.Items {
+		it := &c.Items[i]
+		was, ok := t.status(it.Number)
+		if !ok || was.State != StateUncertain || was.Revision != it.Revision {
+			continue
+		}
+		next := was
+		next.DueAt = it.DueAt
+		switch {
+		case it.Sent:
+			next.State, next.Action = StateSent, ActionReport
+		case it.Retry:
+			t.giveBackCharges(was.Attempt, it.Number)
+			next.State, next.Action = StateRetry, ActionSend
+			next.DueAt = t.retryDue(it.Number, it.DueAt)
+		}
+		t.move(it.Number, &was, next)
+		r.Applied++
+	}
+	return r
+}
+
+// giveBackCharges undoes the charges on the phone of one member of an attempt.
+func (t *txn) giveBackCharges(id AttemptID, n Number) {
+	a, ok := t.attempt(id)
+	if !ok {
+		return
+	}
+	for i := range a.members {
+		if a.members[i].number == n {
+			t.giveBackMember(&a, &a.members[i])
+		}
+	}
+}

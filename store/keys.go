@@ -1,0 +1,112 @@
+package store
+
+import (
+	"encoding/binary"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// A bucketID names a bucket of the file.
+type bucketID int
+
+// The buckets. doc.go says what is in each.
+const (
+	bktMeta bucketID = iota
+	bktTokens
+	bktNodes
+	bktMessages
+	bktStates
+	bktAttempts
+	bktSends
+	bktDue
+	bktParts
+	bktOutbox
+	bktOrphans
+	bktMeters
+	bktBinds
+	bktPolicy
+	bucketCount
+)
+
+// name is the bucket's key in the file.
+func (id bucketID) name() []byte {
+	return []byte([bucketCount]string{
+		"meta", "tokens", "nodes", "messages", "states", "attempts", "sends", "due", "parts", "outbox", "orphans",
+		"meters", "binds", "policy",
+	}[id])
+}
+
+// ascending reports whether the bucket's keys mostly ascend, so that its pages can be filled.
+func (id bucketID) ascending() bool {
+	switch id {
+	case bktMessages, bktStates, bktAttempts, bktSends, bktDue, bktOutbox, bktOrphans:
+		return true
+	}
+	return false
+}
+
+// find returns the bucket in tx.
+func (id bucketID) find(tx *bolt.Tx) *bolt.Bucket {
+	b := tx.Bucket(id.name())
+	if b != nil && id.ascending() {
+		b.FillPercent = 0.9
+	}
+	return b
+}
+
+// key8 is the key of what is numbered: messages, states, attempts, orphans, policy.
+func key8(n uint64) []byte {
+	return binary.BigEndian.AppendUint64(make([]byte, 0, 8), n)
+}
+
+// sendKey orders the bucket sends by time.
+func sendKey(at int64, seq uint64) []byte {
+	k := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(at))
+	return binary.BigEndian.AppendUint64(k, seq)
+}
+
+const dueKeySize = 17
+
+// dueKey orders the bucket due by action, then time.
+func dueKey(a Action, at int64, n Number) []byte {
+	k := append(make([]byte, 0, dueKeySize), byte(a))
+	k = binary.BigEndian.AppendUint64(k, uint64(at))
+	return binary.BigEndian.AppendUint64(k, uint64(n))
+}
+
+func parseDueKey(k []byte) (a Action, at int64, n Number) {
+	return Action(k[0]), int64(binary.BigEndian.Uint64(k[1:])), Number(binary.BigEndian.Uint64(k[9:]))
+}
+
+// named begins a key with a string. Its length goes first, so that no name is a prefix of another.
+func named(name string, room int) []byte {
+	k := make([]byte, 0, len(name)+3+room)
+	return appendString(k, name, maxString)
+}
+
+// outboxKey orders an account's outbox by seq.
+func outboxKey(account string, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(named(account, 8), seq)
+}
+
+// tokenKey is the key of the result of a proposal. Seq 0 holds the lowest seq that is remembered.
+func tokenKey(node string, incarnation, seq uint64) []byte {
+	k := binary.BigEndian.AppendUint64(named(node, 16), incarnation)
+	return binary.BigEndian.AppendUint64(k, seq)
+}
+
+// bindKey is the key of a bind.
+func bindKey(k sessionKey) []byte {
+	b := binary.BigEndian.AppendUint64(named(k.node, 16), k.incarnation)
+	return binary.BigEndian.AppendUint64(b, k.session)
+}
+
+// partsKey is the key of a set of parts; set is the number of the part that came first.
+func partsKey(m *Message, set Number) []byte {
+	k := named(m.Account, 32+len(m.Source.Addr)+len(m.Dest.Addr))
+	k = appendAddress(k, &m.Source)
+	k = appendAddress(k, &m.Dest)
+	k = binary.BigEndian.AppendUint16(k, m.Segment.Ref)
+	k = append(k, m.Segment.Total)
+	return binary.BigEndian.AppendUint64(k, uint64(set))
+}

@@ -1,0 +1,200 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// errBoltTimeout is bbolt's for a lock that another process holds.
+var errBoltTimeout = berrors.ErrTimeout
+
+// A loaded file is an open one with the memory rebuilt from it.
+type loaded struct {
+	file    *file
+	machine *machine
+	view    view
+}
+
+// load opens a file that is complete and rebuilds the memory. It reads no message: only the small
+// buckets, the sends, the attempts and the statuses of their messages.
+func (s *Store) load(path string) (*loaded, error) {
+	if _, err := s.inspect(path); err != nil {
+		return nil, err
+	}
+	db, err := openBolt(path, s.boltOptions())
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{
+		file: &file{db: db},
+		machine: &machine{
+			meters: map[string]*meter{}, phones: map[string]*phone{}, nodes: map[string]uint64{},
+			binds: map[string][]Bind{}, sessions: map[sessionKey]string{},
+		},
+		view: view{
+			nodes: map[string]uint64{}, binds: map[string][]Bind{}, outbox: map[string]int{},
+			biz: map[string]bizEntry{}, orphans: map[string][]uint64{},
+		},
+	}
+	if err := db.View(l.rebuild); err != nil {
+		_ = db.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// inspect reads the header of a file without trusting it: a file that was cut short must not be
+// read through its memory map, for that would end the process.
+func (s *Store) inspect(path string) (header, error) {
+	o := s.boltOptions()
+	o.ReadOnly, o.InitialMmapSize = true, 0
+	db, err := openBolt(path, o)
+	if err != nil {
+		return header{}, err
+	}
+	defer db.Close()
+	var h header
+	err = db.View(func(tx *bolt.Tx) error {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if info.Size() < tx.Size() {
+			return fmt.Errorf("the file is cut short: %d octets of %d", info.Size(), tx.Size())
+		}
+		h, err = readHeader(tx)
+		return err
+	})
+	return h, err
+}
+
+func (l *loaded) rebuild(tx *bolt.Tx) error {
+	h, err := readHeader(tx)
+	if err != nil {
+		return err
+	}
+	l.machine.cluster, l.machine.meta = h.cluster, h.meta
+	l.view.meta, l.view.configuration = h.meta, h.configuration
+	steps := []struct {
+		bucket bucketID
+		each   func(tx *bolt.Tx, k, v []byte) error
+	}{
+		{bktMeters, l.loadMeter},
+		{bktSends, l.loadSend},
+		{bktNodes, l.loadNode},
+		{bktBinds, l.loadBind},
+		{bktOutbox, l.loadOutbox},
+		{bktOrphans, l.loadOrphan},
+		{bktAttempts, l.loadAttempt},
+	}
+	for _, step := range steps {
+		c := step.bucket.find(tx).Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			if err := step.each(tx, k, v); err != nil {
+				return fmt.Errorf("bucket %s: %w", step.bucket.name(), err)
+			}
+		}
+	}
+	for account, binds := range l.machine.binds {
+		l.view.setBinds(account, binds)
+	}
+	if l.view.meta.policy > 0 {
+		v := l.view.meta.policy
+		l.view.policy, err = decodePolicy(v, bktPolicy.find(tx).Get(key8(v)))
+	}
+	return err
+}
+
+func (l *loaded) loadMeter(_ *bolt.Tx, k, v []byte) error {
+	m, err := decodeMeter(string(k), v)
+	if err == nil {
+		l.machine.meters[m.key] = m
+	}
+	return err
+}
+
+func (l *loaded) loadSend(_ *bolt.Tx, k, v []byte) error {
+	key, amount, err := decodeSend(v)
+	if err != nil || len(k) != 16 {
+		return fmt.Errorf("entry: %w", errCodec)
+	}
+	p := l.machine.phone(PhoneKeyPrefix + string(key))
+	p.charges = append(p.charges, spent{
+		at: int64(binary.BigEndian.Uint64(k)), seq: binary.BigEndian.Uint64(k[8:]), amount: amount,
+	})
+	return nil
+}
+
+func (l *loaded) loadNode(_ *bolt.Tx, k, v []byte) error {
+	d := decode(k)
+	node := d.string(maxString)
+	if err := d.end(); err != nil || len(v) != 8 {
+		return fmt.Errorf("node: %w", errCodec)
+	}
+	incarnation := binary.BigEndian.Uint64(v)
+	l.machine.nodes[node], l.view.nodes[node] = incarnation, incarnation
+	return nil
+}
+
+func (l *loaded) loadBind(_ *bolt.Tx, _, v []byte) error {
+	bind, err := decodeBind(v)
+	if err == nil {
+		l.machine.addBind(bind)
+	}
+	return err
+}
+
+func (l *loaded) loadOutbox(_ *bolt.Tx, k, _ []byte) error {
+	d := decoder{b: k}
+	account := d.octets(maxString)
+	d.take(8)
+	if err := d.end(); err != nil {
+		return err
+	}
+	l.view.outbox[string(account)]++
+	return nil
+}
+
+func (l *loaded) loadOrphan(_ *bolt.Tx, k, v []byte) error {
+	r, _, err := decodeOrphan(v)
+	if err == nil {
+		l.view.changeOrphan(orphanChange{bizID: strings.Clone(r.BizID), id: binary.BigEndian.Uint64(k)})
+	}
+	return err
+}
+
+// loadAttempt brings an attempt into the index by BizID if messages of it are open.
+func (l *loaded) loadAttempt(tx *bolt.Tx, k, v []byte) error {
+	d := decoder{b: v}
+	if head := d.attemptHead(); d.err != nil || head.bizID == "" {
+		return d.err
+	}
+	a, err := decodeAttempt(v)
+	if err != nil {
+		return err
+	}
+	id, open := AttemptID(binary.BigEndian.Uint64(k)), 0
+	states := bktStates.find(tx)
+	for i := range a.members {
+		raw := states.Get(key8(uint64(a.members[i].number)))
+		if raw == nil {
+			continue
+		}
+		s, err := decodeStatus(raw)
+		if err != nil {
+			return err
+		}
+		if s.State != StateFinal && s.Attempt == id {
+			open++
+		}
+	}
+	if open > 0 {
+		l.view.biz[strings.Clone(a.bizID)] = bizEntry{attempt: id, open: open}
+	}
+	return nil
+}

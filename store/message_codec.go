@@ -1,0 +1,249 @@
+package store
+
+import (
+	"encoding/binary"
+)
+
+// A message is laid out so that what Apply reads of it comes first, what is erased when it is
+// final comes next, and what is only kept comes last:
+//
+//	flags                  1 octet
+//	PolicyVersion, Account
+//	Segment, SendAt, Expires   those whose flag is set
+//	Params, Text               when hasTexts is set; cut out to erase them
+//	the rest
+//
+// The octets in an Accept are those in the bucket messages: Apply looks at the first part and
+// passes over the others once, to check them.
+const (
+	flagSuccess  = 1 << 0 // WantsSuccess
+	flagFailure  = 1 << 1 // WantsFailure
+	flagKeepText = 1 << 2
+	hasTexts     = 1 << 3
+	hasSegment   = 1 << 4
+	hasSendAt    = 1 << 5
+	hasExpires   = 1 << 6
+	hasParts     = 1 << 7
+)
+
+// appendMessage appends m as it is stored.
+func appendMessage(b []byte, m *Message) []byte {
+	flags := uint8(m.Wants) & (flagSuccess | flagFailure)
+	set := func(bit uint8, on bool) {
+		if on {
+			flags |= bit
+		}
+	}
+	set(flagKeepText, m.KeepText)
+	set(hasTexts, m.Params != "" || m.Text != "")
+	set(hasSegment, m.Segment != Segment{})
+	set(hasSendAt, m.SendAt > 0)
+	set(hasExpires, m.Expires > 0)
+	set(hasParts, len(m.Parts) > 0)
+
+	b = append(b, flags)
+	b = binary.AppendUvarint(b, m.PolicyVersion)
+	b = appendString(b, m.Account, maxString)
+	if flags&hasSegment != 0 {
+		b = binary.BigEndian.AppendUint16(b, m.Segment.Ref)
+		b = append(b, m.Segment.Total, m.Segment.Seq)
+	}
+	if flags&hasSendAt != 0 {
+		b = appendTime(b, m.SendAt)
+	}
+	if flags&hasExpires != 0 {
+		b = appendTime(b, m.Expires)
+	}
+	if flags&hasTexts != 0 {
+		limit := maxSubmitted
+		if len(m.Parts) > 0 {
+			limit = maxText
+		}
+		b = appendString(b, m.Params, maxSubmitted)
+		b = appendString(b, m.Text, limit)
+	}
+	return appendKept(b, m)
+}
+
+// appendKept appends the part of a message that is neither read by Apply nor erased.
+func appendKept(b []byte, m *Message) []byte {
+	b = appendOrigin(b, &m.Origin)
+	b = appendAddress(b, &m.Source)
+	b = appendAddress(b, &m.Dest)
+	b = appendString(b, m.ServiceType, maxString)
+	b = append(b, m.ESMClass, m.ProtocolID, m.Priority, m.DataCoding, m.RegisteredDelivery)
+	b = appendString(b, m.Phone, maxString)
+	b = appendString(b, m.Class, maxString)
+	b = appendString(b, m.SignName, maxString)
+	b = appendString(b, m.TemplateCode, maxString)
+	if len(m.Parts) > 0 {
+		b = binary.AppendUvarint(b, uint64(len(m.Parts)))
+		for _, n := range m.Parts {
+			b = binary.AppendUvarint(b, uint64(n))
+		}
+	}
+	return b
+}
+
+func appendOrigin(b []byte, o *Origin) []byte {
+	b = appendString(b, o.Node, maxString)
+	b = binary.AppendUvarint(b, o.Incarnation)
+	b = binary.AppendUvarint(b, o.Session)
+	return binary.AppendUvarint(b, o.Mark)
+}
+
+func (d *decoder) origin() Origin {
+	return Origin{Node: d.string(maxString), Incarnation: d.uvarint(), Session: d.uvarint(), Mark: d.uvarint()}
+}
+
+func appendAddress(b []byte, a *Address) []byte {
+	b = append(b, a.TON, a.NPI)
+	return appendString(b, a.Addr, maxString)
+}
+
+func (d *decoder) address() Address {
+	return Address{TON: d.octet(), NPI: d.octet(), Addr: d.string(maxString)}
+}
+
+// A messageView is the part of a message that Apply reads. Its octets are the record's.
+type messageView struct {
+	flags   uint8
+	policy  uint64
+	account []byte
+	segment Segment
+	sendAt  int64
+	expires int64
+	texts   int // offset of Params and Text
+}
+
+// concatenated reports whether the message is a part. A part number outside its set cannot be
+// joined; such a message stands alone.
+func (v *messageView) concatenated() bool {
+	return v.segment.Total > 1 && v.segment.Seq >= 1 && v.segment.Seq <= v.segment.Total
+}
+
+// view reads the first part of a message.
+func (d *decoder) view() messageView {
+	var v messageView
+	v.flags = d.octet()
+	v.policy = d.uvarint()
+	v.account = d.octets(maxString)
+	if v.flags&hasSegment != 0 {
+		v.segment = Segment{Ref: d.uint16(), Total: d.octet(), Seq: d.octet()}
+		if v.segment == (Segment{}) {
+			d.fail("segment")
+		}
+	}
+	if v.flags&hasSendAt != 0 {
+		v.sendAt = d.someTime()
+	}
+	if v.flags&hasExpires != 0 {
+		v.expires = d.someTime()
+	}
+	v.texts = d.off
+	return v
+}
+
+// someTime reads a time that is only written when it is not 0.
+func (d *decoder) someTime() int64 {
+	t := d.time()
+	if t == 0 {
+		d.fail("time")
+	}
+	return t
+}
+
+// skipTexts passes over Params and Text.
+func (d *decoder) skipTexts(flags uint8) {
+	if flags&hasTexts == 0 {
+		return
+	}
+	if len(d.octets(maxSubmitted))+len(d.octets(maxText)) == 0 {
+		d.fail("texts")
+	}
+}
+
+// viewMessage reads the first part of the message b and checks all of it.
+func viewMessage(b []byte) (messageView, error) {
+	d := decoder{b: b}
+	v := d.view()
+	d.skipTexts(v.flags)
+	d.skip(maxString) // node
+	d.uvarint()
+	d.uvarint()
+	d.uvarint()
+	d.take(2)
+	d.skip(maxString) // source
+	d.take(2)
+	d.skip(maxString) // destination
+	d.skip(maxString) // service type
+	d.take(5)
+	d.skip(maxString) // phone
+	d.skip(maxString) // class
+	d.skip(maxString) // signature
+	d.skip(maxString) // template
+	if v.flags&hasParts != 0 {
+		n := d.count(1)
+		if n == 0 {
+			d.fail("parts")
+		}
+		for range n {
+			d.uvarint()
+		}
+	}
+	return v, d.end()
+}
+
+// decodeMessage reads the whole message b.
+func decodeMessage(b []byte) (Message, error) {
+	d := decode(b)
+	v := d.view()
+	m := Message{
+		Account:       string(v.account),
+		Wants:         Wants(v.flags & (flagSuccess | flagFailure)),
+		KeepText:      v.flags&flagKeepText != 0,
+		PolicyVersion: v.policy,
+		SendAt:        v.sendAt,
+		Expires:       v.expires,
+		Segment:       v.segment,
+	}
+	if v.flags&hasTexts != 0 {
+		m.Params = d.string(maxSubmitted)
+		m.Text = d.string(maxText)
+		if m.Params == "" && m.Text == "" {
+			d.fail("texts")
+		}
+	}
+	m.Origin = d.origin()
+	m.Source = d.address()
+	m.Dest = d.address()
+	m.ServiceType = d.string(maxString)
+	m.ESMClass, m.ProtocolID, m.Priority = d.octet(), d.octet(), d.octet()
+	m.DataCoding, m.RegisteredDelivery = d.octet(), d.octet()
+	m.Phone = d.string(maxString)
+	m.Class = d.string(maxString)
+	m.SignName = d.string(maxString)
+	m.TemplateCode = d.string(maxString)
+	if v.flags&hasParts != 0 {
+		m.Parts = make([]Number, d.count(1))
+		for i := range m.Parts {
+			m.Parts[i] = d.number()
+		}
+		if len(m.Parts) == 0 {
+			d.fail("parts")
+		}
+	}
+	return m, d.end()
+}
+
+// eraseTexts appends the message b without its Params and Text to dst.
+func eraseTexts(dst, b []byte, v *messageView) ([]byte, error) {
+	d := decoder{b: b, off: v.texts}
+	d.skipTexts(v.flags)
+	if d.err != nil {
+		return nil, d.err
+	}
+	dst = append(dst, v.flags&^hasTexts)
+	dst = append(dst, b[1:v.texts]...)
+	return append(dst, b[d.off:]...), nil
+}

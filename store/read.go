@@ -1,0 +1,262 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// A DueItem is a message for which something is to be done.
+type DueItem struct {
+	Number  Number
+	DueAt   int64
+	Message Message
+	Status  Status
+}
+
+// Due returns the messages for which an action is due at until or before, the longest due first,
+// limit at most.
+func (s *Store) Due(a Action, until int64, limit int) ([]DueItem, error) {
+	var items []DueItem
+	err := s.read(func(tx *bolt.Tx) error {
+		states, messages := bktStates.find(tx), bktMessages.find(tx)
+		c := bktDue.find(tx).Cursor()
+		for k, _ := c.Seek([]byte{byte(a)}); len(k) == dueKeySize && len(items) < limit; k, _ = c.Next() {
+			action, at, n := parseDueKey(k)
+			if action != a || at > until {
+				break
+			}
+			m, st, err := lookup(messages, states, n)
+			if err != nil {
+				return err
+			}
+			items = append(items, DueItem{Number: n, DueAt: at, Message: m, Status: st})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("due messages: %w", err)
+	}
+	return items, nil
+}
+
+// NextDue returns when the next message is due for an action; ok is false when none is.
+func (s *Store) NextDue(a Action) (at int64, ok bool, err error) {
+	err = s.read(func(tx *bolt.Tx) error {
+		at, ok = firstDue(tx, a)
+		return nil
+	})
+	return at, ok, err
+}
+
+func firstDue(tx *bolt.Tx, a Action) (at int64, ok bool) {
+	k, _ := bktDue.find(tx).Cursor().Seek([]byte{byte(a)})
+	if len(k) != dueKeySize || k[0] != byte(a) {
+		return 0, false
+	}
+	_, at, _ = parseDueKey(k)
+	return at, true
+}
+
+// Lookup returns a message and where it stands. The error wraps ErrNotFound when there is no
+// such message, or not any more.
+func (s *Store) Lookup(n Number) (m Message, st Status, err error) {
+	err = s.read(func(tx *bolt.Tx) error {
+		m, st, err = lookup(bktMessages.find(tx), bktStates.find(tx), n)
+		return err
+	})
+	return m, st, err
+}
+
+func lookup(messages, states *bolt.Bucket, n Number) (Message, Status, error) {
+	k := key8(uint64(n))
+	raw := states.Get(k)
+	if raw == nil {
+		return Message{}, Status{}, fmt.Errorf("message %s: %w", n, ErrNotFound)
+	}
+	st, err := decodeStatus(raw)
+	if err != nil {
+		return Message{}, Status{}, fmt.Errorf("status of message %s: %w", n, err)
+	}
+	m, err := decodeMessage(messages.Get(k))
+	if err != nil {
+		return Message{}, Status{}, fmt.Errorf("message %s: %w", n, err)
+	}
+	return m, st, nil
+}
+
+// Attempt returns a call of the API. The error wraps ErrNotFound when there is none.
+func (s *Store) Attempt(id AttemptID) (Attempt, error) {
+	var a Attempt
+	err := s.read(func(tx *bolt.Tx) error {
+		raw := bktAttempts.find(tx).Get(key8(uint64(id)))
+		if raw == nil {
+			return fmt.Errorf("attempt %d: %w", id, ErrNotFound)
+		}
+		r, err := decodeAttempt(raw)
+		if err != nil {
+			return fmt.Errorf("attempt %d: %w", id, err)
+		}
+		a = Attempt{ID: id, OutID: outID(s.cluster, r.epoch, id), Route: r.route, Begun: r.begun, BizID: r.bizID}
+		a.Members = make([]Member, len(r.members))
+		for i := range r.members {
+			a.Members[i] = Member{Number: r.members[i].number, Phone: r.members[i].phone}
+		}
+		return nil
+	})
+	return a, err
+}
+
+// AttemptByOutID returns the call that was made with an OutId. The error wraps ErrNotFound when
+// the OutId is not one of this cluster's calls, or of one that was purged.
+func (s *Store) AttemptByOutID(outID string) (Attempt, error) {
+	_, _, id, err := ParseOutID(outID)
+	if err != nil {
+		return Attempt{}, fmt.Errorf("attempt by OutId: %w", ErrNotFound)
+	}
+	a, err := s.Attempt(id)
+	if err == nil && a.OutID != outID { // of another cluster or epoch
+		return Attempt{}, fmt.Errorf("attempt by OutId: %w", ErrNotFound)
+	}
+	return a, err
+}
+
+// AttemptByBizID returns the call that was answered with a BizID. Only calls of which messages
+// are open are found; the error wraps ErrNotFound for others.
+func (s *Store) AttemptByBizID(bizID string) (Attempt, error) {
+	s.mu.RLock()
+	e, ok := s.view.biz[bizID]
+	s.mu.RUnlock()
+	if !ok {
+		return Attempt{}, fmt.Errorf("attempt by BizId: %w", ErrNotFound)
+	}
+	return s.Attempt(e.attempt)
+}
+
+// Outbox returns the entries of an account's outbox behind afterSeq, in ascending order of Seq,
+// limit at most.
+func (s *Store) Outbox(account string, afterSeq uint64, limit int) ([]Receipt, error) {
+	var receipts []Receipt
+	err := s.read(func(tx *bolt.Tx) error {
+		if afterSeq == 1<<64-1 {
+			return nil
+		}
+		prefix := named(account, 0)
+		c := bktOutbox.find(tx).Cursor()
+		k, v := c.Seek(outboxKey(account, afterSeq+1))
+		for ; bytes.HasPrefix(k, prefix) && len(receipts) < limit; k, v = c.Next() {
+			r, err := decodeReceipt(account, binary.BigEndian.Uint64(k[len(prefix):]), v)
+			if err != nil {
+				return err
+			}
+			receipts = append(receipts, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("outbox: %w", err)
+	}
+	return receipts, nil
+}
+
+// OutboxAccounts returns the accounts for which something waits, in order.
+func (s *Store) OutboxAccounts() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	accounts := make([]string, 0, len(s.view.outbox))
+	for account := range s.view.outbox {
+		accounts = append(accounts, account)
+	}
+	slices.Sort(accounts)
+	return accounts
+}
+
+// Orphans returns the reports with a BizID that matched nothing when they came, with Orphan set:
+// to be tried again when a call is answered with that BizID.
+func (s *Store) Orphans(bizID string) ([]DeliveryReport, error) {
+	s.mu.RLock()
+	ids := slices.Clone(s.view.orphans[bizID])
+	s.mu.RUnlock()
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var reports []DeliveryReport
+	err := s.read(func(tx *bolt.Tx) error {
+		b := bktOrphans.find(tx)
+		for _, id := range ids {
+			raw := b.Get(key8(id))
+			if raw == nil {
+				continue // it has applied meanwhile
+			}
+			r, _, err := decodeOrphan(raw)
+			if err != nil {
+				return err
+			}
+			r.Orphan = id
+			reports = append(reports, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("orphans: %w", err)
+	}
+	return reports, nil
+}
+
+// Policy returns the policy in force; its Version is 0 when there is none yet. Doc must not be
+// changed.
+func (s *Store) Policy() Policy {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.view.policy
+}
+
+// PolicyVersion returns a version of the policy. The error wraps ErrNotFound when there is none.
+func (s *Store) PolicyVersion(version uint64) (Policy, error) {
+	var p Policy
+	err := s.read(func(tx *bolt.Tx) error {
+		raw := bktPolicy.find(tx).Get(key8(version))
+		if raw == nil {
+			return fmt.Errorf("policy %d: %w", version, ErrNotFound)
+		}
+		var err error
+		p, err = decodePolicy(version, raw)
+		return err
+	})
+	return p, err
+}
+
+// Binds returns the binds of an account on all nodes, in order of node, incarnation and session.
+// The slice must not be changed.
+func (s *Store) Binds(account string) []Bind {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.view.binds[account]
+}
+
+// AllBinds returns the binds of all accounts, account by account.
+func (s *Store) AllBinds() []Bind {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	accounts := make([]string, 0, len(s.view.binds))
+	for account := range s.view.binds {
+		accounts = append(accounts, account)
+	}
+	slices.Sort(accounts)
+	binds := make([]Bind, 0, s.view.bindCount)
+	for _, account := range accounts {
+		binds = append(binds, s.view.binds[account]...)
+	}
+	return binds
+}
+
+// Incarnation returns the incarnation of a node that its last NodeUp named; 0 when there was
+// none.
+func (s *Store) Incarnation(node string) uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.view.nodes[node]
+}

@@ -1,0 +1,130 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// A Snapshot is the state at one index, while Apply goes on. It is one read transaction: as long
+// as it is open, the file's freed pages are not used again and the file grows, so close it soon.
+type Snapshot struct {
+	Index, Term        uint64 // applied
+	ConfigurationIndex uint64
+	Configuration      []byte
+	Size               int64 // exactly what WriteTo writes
+
+	tx   *bolt.Tx
+	file *file
+}
+
+// Snapshot begins a snapshot.
+func (s *Store) Snapshot() (*Snapshot, error) {
+	f, err := s.acquire()
+	if err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	tx, err := f.db.Begin(false)
+	if err != nil {
+		f.readers.Done()
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	h, err := readHeader(tx)
+	if err != nil {
+		err = rollback(tx, err)
+		f.readers.Done()
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	return &Snapshot{
+		Index: h.meta.index, Term: h.meta.term,
+		ConfigurationIndex: h.meta.confIndex, Configuration: h.configuration,
+		Size: tx.Size(), tx: tx, file: f,
+	}, nil
+}
+
+// WriteTo writes the file as it stood when the snapshot was begun.
+func (n *Snapshot) WriteTo(w io.Writer) (int64, error) { return n.tx.WriteTo(w) }
+
+// Close ends the snapshot.
+func (n *Snapshot) Close() error {
+	if n.tx == nil {
+		return nil
+	}
+	err := n.tx.Rollback()
+	n.tx = nil
+	n.file.readers.Done()
+	return err
+}
+
+// Restore replaces the state by a snapshot that another node wrote, and waits for the readers of
+// the old file. A snapshot of this cluster at or below Applied is of our own past: it changes
+// nothing, for the applied index never goes back.
+//
+// A crash or an error before the received file is renamed leaves the old state, and what was
+// received is removed at the next Open; after it, the new state is in place. So no other mark of
+// progress is needed.
+func (s *Store) Restore(r io.Reader) error {
+	if s.failed != nil {
+		return s.failed
+	}
+	if err := s.restore(r); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) restore(r io.Reader) error {
+	temp := s.path + restoreSuffix
+	if err := receive(r, temp); err != nil {
+		return errors.Join(err, removeLeftovers(s.path))
+	}
+	h, err := s.inspect(temp)
+	switch {
+	case err != nil:
+	case h.cluster != s.cluster:
+		err = fmt.Errorf("the snapshot is of cluster %q, this node of %q", h.cluster, s.cluster)
+	case h.meta.index <= s.machine.meta.index:
+		s.log.Info("snapshot is not ahead of the state, kept the state", "index", h.meta.index)
+		return removeLeftovers(s.path)
+	}
+	if err != nil {
+		return errors.Join(err, removeLeftovers(s.path))
+	}
+	l, err := s.load(temp)
+	if err != nil {
+		return errors.Join(err, removeLeftovers(s.path))
+	}
+	if err := install(temp, s.path); err != nil {
+		// Which of the two files is in place is not known: only a new start can tell.
+		s.failed = fmt.Errorf("restore: %w", err)
+		return errors.Join(err, l.file.close())
+	}
+	return s.swap(l)
+}
+
+// receive writes r to a file and syncs it.
+func receive(r io.Reader, path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(f, r); err != nil {
+		return errors.Join(fmt.Errorf("receive: %w", err), f.Close())
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// swap puts a loaded file in the place of the current one and closes that when its readers are
+// done.
+func (s *Store) swap(l *loaded) error {
+	s.mu.Lock()
+	old := s.file
+	s.machine, s.file, s.view = l.machine, l.file, l.view
+	s.wake(1<<WatchSend | 1<<WatchOutbox | 1<<WatchPolicy | 1<<WatchResolve)
+	s.mu.Unlock()
+	s.log.Info("state restored from a snapshot", "index", l.view.meta.index, "term", l.view.meta.term)
+	return old.close()
+}
