@@ -63,12 +63,15 @@ func (t TLVs) cut() (Tag, string, TLVs) {
 // With returns t with one more parameter at its end. A value longer than the
 // 65,535 octets a parameter can hold is cut there.
 func (t TLVs) With(tag Tag, value string) TLVs {
-	value = value[:min(len(value), 0xFFFF)]
 	b := make([]byte, 0, len(t)+tlvHeaderLen+len(value))
-	b = append(b, t...)
+	return TLVs(appendTLV(append(b, t...), tag, value))
+}
+
+func appendTLV(b []byte, tag Tag, value string) []byte {
+	value = value[:min(len(value), 0xFFFF)]
 	b = binary.BigEndian.AppendUint16(b, uint16(tag))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(value)))
-	return TLVs(append(b, value...))
+	return append(b, value...)
 }
 
 // WithByte is With for a parameter of one octet.

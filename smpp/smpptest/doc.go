@@ -1,0 +1,27 @@
+// Package smpptest has what tests of SMPP sessions need: an ESME that does as it
+// is told, right or wrong; a listener in memory, so that a test can run in fake
+// time; and a runner for dialogues, which are text files of what goes over the
+// wire in each direction.
+//
+// # Dialogues
+//
+// A dialogue is a file of lines. An empty line and one that begins with # mean
+// nothing. The others:
+//
+//	> bind_transmitter system_id=test password=secret    send a PDU
+//	> raw 00000010 00000015 00000000 00000001            send octets
+//	> raw "GET / HTTP/1.1"                               send text
+//	> close                                              close the connection
+//	< bind_transmitter_resp status=ESME_ROK system_id=*  expect a PDU
+//	< closed                                             expect the end of the stream
+//	< nothing                                            expect silence for a second
+//	! name arguments                                     have the test do something
+//	wait 31s                                             let time pass
+//
+// Fields have the standard's names. Values are words or Go strings in double quotes.
+// Every PDU has also seq, status, and length (the command_length, to expect only);
+// a parameter is written tlv:0x1400="value". In what is sent, a missing field is zero;
+// in what is expected, a missing field may be anything, but status must be ESME_ROK
+// and a response must carry the number of the oldest request it can belong to.
+// "*" is any value.
+package smpptest
