@@ -1,0 +1,184 @@
+// Package clustertest runs a cluster of several nodes in one process, each with its own store and
+// directory, over TCP on 127.0.0.1. Nodes can be stopped, crashed and started again.
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"smppbridge/cluster"
+	"smppbridge/store"
+)
+
+// patience bounds every wait: long enough for a loaded machine, because a wait that is over early
+// costs nothing.
+const patience = 20 * time.Second
+
+// A Cluster is a number of nodes.
+type Cluster struct {
+	t     testing.TB
+	nodes []*member
+	peers []cluster.Peer
+	tune  func(*cluster.Config)
+}
+
+type member struct {
+	dir   string
+	net   *network
+	node  *cluster.Node // nil while it is down
+	store *store.Store  // nil while it is down
+
+	mu    sync.Mutex
+	fatal error // guarded by mu
+}
+
+// New starts n nodes that form one cluster. tune, which may be nil, changes their configurations.
+// At the end of the test the nodes are stopped, and the test fails if one of them had a fatal error.
+func New(t testing.TB, n int, tune func(*cluster.Config)) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, tune: tune}
+	for i := range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.peers = append(c.peers, cluster.Peer{ID: fmt.Sprintf("n%d", i+1), Addr: l.Addr().String()})
+		c.nodes = append(c.nodes, &member{dir: filepath.Join(t.TempDir(), c.peers[i].ID), net: newNetwork(l)})
+	}
+	for i := range n {
+		c.Start(i)
+	}
+	t.Cleanup(func() {
+		for i, m := range c.nodes {
+			if m.node != nil {
+				c.Stop(i)
+			}
+			if err := m.fault(); err != nil {
+				t.Errorf("node %s had a fatal error: %v", c.peers[i].ID, err)
+			}
+		}
+	})
+	return c
+}
+
+// Start starts node i, which is down, on what is in its directory.
+func (c *Cluster) Start(i int) {
+	c.t.Helper()
+	m := c.nodes[i]
+	l, err := m.net.open(c.peers[i].Addr)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	cfg := cluster.Config{
+		NodeID: c.peers[i].ID, Dir: m.dir, Addr: c.peers[i].Addr, Peers: c.peers, Bootstrap: true,
+		Listener: l, Dial: m.net.dial, Fatal: m.fail,
+	}
+	if c.tune != nil {
+		c.tune(&cfg)
+	}
+	m.store, err = store.Open(m.dir+".db", store.Options{ClusterID: "test", MmapSize: 1 << 24})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if m.node, err = cluster.Start(cfg, m.store); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Stop shuts node i down in order.
+func (c *Cluster) Stop(i int) {
+	c.t.Helper()
+	m := c.nodes[i]
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := errors.Join(m.node.Shutdown(ctx), m.store.Close())
+	m.node, m.store = nil, nil
+	if err != nil {
+		c.t.Errorf("stop node %s: %v", c.peers[i].ID, err)
+	}
+}
+
+// Crash takes node i from the cluster without a farewell: its network goes first, so that nothing
+// it has under way is heard of by the others. What a dying process leaves on disk is not shown by
+// this: see the test of package cluster that kills one.
+func (c *Cluster) Crash(i int) {
+	c.nodes[i].net.cut()
+	c.Stop(i)
+}
+
+// Node returns node i, nil while it is down.
+func (c *Cluster) Node(i int) *cluster.Node { return c.nodes[i].node }
+
+// Store returns the store of node i, nil while it is down.
+func (c *Cluster) Store(i int) *store.Store { return c.nodes[i].store }
+
+// Leader waits until one of the nodes that are up is ready to lead, and returns it.
+func (c *Cluster) Leader() int {
+	c.t.Helper()
+	leader := -1
+	c.Eventually("a leader", func() bool {
+		for i, m := range c.nodes {
+			if m.node != nil && m.node.Ready() == nil {
+				leader = i
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}
+
+// Agree waits until all nodes that are up have applied the same, at least up to index.
+func (c *Cluster) Agree(index uint64) {
+	c.t.Helper()
+	c.Eventually(fmt.Sprintf("all nodes at index %d", index), func() bool {
+		low, high := ^uint64(0), uint64(0)
+		for _, m := range c.nodes {
+			if m.store != nil {
+				at, _ := m.store.Applied()
+				low, high = min(low, at), max(high, at)
+			}
+		}
+		return low == high && low >= index
+	})
+}
+
+// Eventually waits until ok returns true.
+func (c *Cluster) Eventually(what string, ok func() bool) {
+	c.t.Helper()
+	Eventually(c.t, what, ok)
+}
+
+// Eventually waits until ok returns true, and ends the test if it does not.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("after %v not yet: %s", patience, what)
+		}
+	}
+}
+
+func (m *member) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fatal = err
+}
+
+func (m *member) fault() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fatal
+}

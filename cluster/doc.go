@@ -1,0 +1,76 @@
+// Package cluster makes a store replicated: a Node takes commands, has a majority of the cluster
+// write them to disk, and applies them to its store in the same order as every other node. One node
+// alone is a cluster of one and runs the same code.
+//
+// # What is where
+//
+// Raft itself is hashicorp/raft. Its parts and what stands for them here:
+//
+//   - the log: raft-wal, each append synced, in Config.Dir/wal (raftLog)
+//   - the state machine: a store.Store, whose file holds the state and the index of the last entry
+//     applied to it, written in one transaction (fsm)
+//   - the snapshots: the same file (snapshotStore)
+//   - the transport: Raft's over TCP, on the cluster port (port), whose connections begin with an
+//     octet that says what they carry, so that other streams can share it
+//
+// # A proposal
+//
+// Propose stamps the command with the leader's time, hands it to Raft and waits:
+//
+//	Propose ── queue ── raft ── raftLog.StoreLogs (one sync for all that wait)
+//	                      │                └── followers do the same
+//	                      └── majority: fsm.ApplyBatch (one transaction for up to 64 entries)
+//	                                       └── the store's results ── settle ── Propose returns
+//
+// While one group is applied the next is appended. Stamps ascend in the order of the log, over a
+// change of leaders too, because a new leader takes nothing before its barrier is passed.
+//
+// An error of Propose is of one of two kinds. If it wraps store.ErrNotProposed the command surely
+// never entered the log: another node leads, Raft did not take it in time, too much waits already,
+// the disk is nearly full (both only for Accepts, at first), the node stops. Every other error means
+// that the outcome is unknown: the entry may be committed by a later leader. It is settled by
+// proposing the command again with the same token.
+//
+// # Leading
+//
+// Lead runs what only the leader may do. Leadership is treated as a level: each reign (the time from
+// winning an election to losing it) has its own context, and the work of one reign has ended before
+// the next is begun.
+//
+// # Start, restart, crash
+//
+// The store's file is not rebuilt at a start. Raft is told that the file is a snapshot of the
+// index in it and goes on after it; entries that come again are skipped by the store. Before Raft
+// starts, checkState compares log and file:
+//
+//   - a log that ends below the file's index, or has another entry there, is emptied: a crash between
+//     installing a received snapshot and cutting the log leaves that
+//   - a log that begins above the file's index + 1, or votes that are older than the file, stop the
+//     node: something was removed or put back that does not belong together
+//
+// A write that fails, of log or file, ends the node (Config.Fatal): what the last write left is not
+// known, and Raft alone would go on.
+//
+// # Snapshots
+//
+// To cut its log Raft wants a snapshot. Here that writes nothing: Raft notes an index, and the file
+// already holds that one or a later one. A follower that needs more than the log has is sent the file
+// as one read transaction sees it, under the index that this transaction holds. It writes what it
+// receives beside its own file and then lets the store swap them; a snapshot that is not newer than
+// its own file is refused, because the applied index is never lowered.
+//
+// # Disk
+//
+// The log is kept in segments of Config.SegmentBytes (32 MiB), allocated in full. When its files
+// come within two segments of Config.MaxLogBytes (512 MiB) it is cut to half of that, at a segment's
+// end, so MaxLogBytes is its bound on disk as long as Apply keeps up; what can wait for Apply is
+// bounded by Config.MaxWaitingBytes. While a snapshot is on its way to a follower the entries after
+// it are kept, up to MaxLogBytes: beyond that the follower will need another one. A received snapshot
+// takes its own size twice until it is installed.
+//
+// # Moving a node
+//
+// A node may be started with another Addr. Alone, it elects itself as before and then writes the
+// address into Raft's configuration. In a cluster, the other nodes find it by Config.Peers, which
+// goes before that configuration.
+package cluster

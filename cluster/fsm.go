@@ -1,0 +1,144 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"smppbridge/store"
+)
+
+// An fsm is the store as Raft's state machine. Raft calls it from one goroutine.
+type fsm struct {
+	store *store.Store
+	fault *fault
+
+	batches   atomic.Uint64
+	entries   atomic.Uint64
+	applyTime atomic.Int64 // ns
+	restores  atomic.Uint64
+}
+
+// ApplyBatch implements raft.BatchingFSM: all of logs in one transaction. With a BatchingFSM Raft
+// does not call StoreConfiguration, so configurations are taken from their log entries.
+//
+// A crash before the transaction's end leaves the file at an earlier entry, and the log gives the
+// entries again; a crash after it leaves entries that the store skips. When the store refuses an
+// entry nothing after it may be applied, so the fault stays; the proposers are told the error, which
+// means to them that the outcome is unknown.
+func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
+	answers := make([]any, len(logs))
+	fail := func(err error) []any {
+		for i := range answers {
+			answers[i] = err
+		}
+		return answers
+	}
+	if err := f.fault.get(); err != nil {
+		return fail(err)
+	}
+	entries := make([]store.Entry, len(logs))
+	for i, l := range logs {
+		entries[i] = store.Entry{Index: l.Index, Term: l.Term}
+		switch l.Type {
+		case raft.LogCommand:
+			entries[i].Command = l.Data
+		case raft.LogConfiguration:
+			entries[i].Configuration = l.Data
+		default:
+			return fail(f.fault.fail(fmt.Errorf("apply entry %d: unknown type %d", l.Index, l.Type)))
+		}
+	}
+	begin := time.Now()
+	results, err := f.store.Apply(entries)
+	if err != nil {
+		last := logs[len(logs)-1].Index
+		return fail(f.fault.fail(fmt.Errorf("apply entries %d to %d: %w", logs[0].Index, last, err)))
+	}
+	f.applyTime.Add(int64(time.Since(begin)))
+	f.batches.Add(1)
+	f.entries.Add(uint64(len(logs)))
+	for i := range results {
+		answers[i] = results[i]
+	}
+	return answers
+}
+
+// Apply implements raft.FSM.
+func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
+
+// Snapshot implements raft.FSM. Raft notes the index of the last entry it applied; the file is
+// already the snapshot, of that index or, as Apply goes on, of a later one.
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	if err := f.fault.get(); err != nil {
+		return nil, err
+	}
+	return fileSnapshot{}, nil
+}
+
+// A fileSnapshot is the store's file as a snapshot: there is nothing to persist.
+type fileSnapshot struct{}
+
+// Persist implements raft.FSMSnapshot.
+func (fileSnapshot) Persist(s raft.SnapshotSink) error {
+	sink, ok := s.(*snapshotSink)
+	if !ok {
+		return fmt.Errorf("persist snapshot: sink %T is not ours", s)
+	}
+	sink.own = true
+	return nil
+}
+
+// Release implements raft.FSMSnapshot.
+func (fileSnapshot) Release() {}
+
+// errOldSnapshot refuses a snapshot that would take the state back. Commands are not idempotent and
+// results were given out, so the file's applied index is never lowered.
+var errOldSnapshot = errors.New("the snapshot is not newer than the store's file")
+
+// Restore implements raft.FSM: of the node's own file nothing is to be done, a received one takes
+// the file's place.
+//
+// A crash before store.Restore has renamed the new file leaves the old state, and the leader sends
+// again; a crash after it, before Raft has cut its log, leaves a log that ends below the file or is
+// of another history: checkState empties it at the next start.
+func (f *fsm) Restore(rc io.ReadCloser) error {
+	if err := f.fault.get(); err != nil {
+		return err
+	}
+	src := unwrap(rc)
+	received, ok := src.(*receivedSource)
+	if !ok {
+		if _, ok := src.(*fileSource); ok {
+			return nil
+		}
+		return fmt.Errorf("restore: source %T is not ours", src)
+	}
+	want := received.meta
+	if index, _ := f.store.Applied(); want.Index <= index {
+		return fmt.Errorf("restore snapshot %d over %d: %w", want.Index, index, errOldSnapshot)
+	}
+	if err := f.store.Restore(rc); err != nil {
+		return f.fault.fail(fmt.Errorf("restore snapshot %d: %w", want.Index, err))
+	}
+	if index, term := f.store.Applied(); index != want.Index || term != want.Term {
+		return f.fault.fail(fmt.Errorf("restored snapshot %d of term %d holds %d of term %d", want.Index, want.Term, index, term))
+	}
+	f.restores.Add(1)
+	return nil
+}
+
+// unwrap finds our source under what Raft counts octets with.
+func unwrap(rc io.ReadCloser) io.ReadCloser {
+	for {
+		w, ok := rc.(raft.ReadCloserWrapper)
+		if !ok {
+			return rc
+		}
+		rc = w.WrappedReadCloser()
+	}
+}

@@ -1,0 +1,229 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"smppbridge/store"
+)
+
+// A reign is one time of leading, from winning an election to losing it.
+type reign struct {
+	ready chan struct{} // closed when all that earlier leaders committed is applied here
+	ended chan struct{} // closed when this node leads no longer
+}
+
+// A leadership is a level, not an event: what counts is whether this node leads now. Raft tells of
+// each change in order and waits until it is heard, so no reign goes unseen, however short.
+type leadership struct {
+	mu      sync.Mutex
+	reign   *reign        // guarded by mu; nil = not leading
+	changed chan struct{} // guarded by mu; closed and replaced when reign changes
+	gained  uint64        // guarded by mu; reigns so far
+}
+
+func newLeadership() *leadership { return &leadership{changed: make(chan struct{})} }
+
+// set begins a reign or ends one.
+func (l *leadership) set(leading bool) *reign {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.reign != nil {
+		close(l.reign.ended)
+		l.reign = nil
+	}
+	if leading {
+		l.reign = &reign{ready: make(chan struct{}), ended: make(chan struct{})}
+		l.gained++
+	}
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return l.reign
+}
+
+// current returns the reign of now, nil if another node leads or none.
+func (l *leadership) current() *reign {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reign
+}
+
+func (l *leadership) look() (*reign, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reign, l.changed
+}
+
+func (l *leadership) count() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gained
+}
+
+// wait returns a reign that is ready, or nil when ctx or the node ends.
+func (l *leadership) wait(ctx context.Context, stop <-chan struct{}) *reign {
+	for {
+		r, changed := l.look()
+		var ready chan struct{}
+		if r != nil {
+			ready = r.ready
+		}
+		select {
+		case <-ready:
+			return r
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		case <-stop:
+			return nil
+		}
+	}
+}
+
+// Lead runs work while this node leads. Each time it has become the leader and has applied what
+// earlier leaders committed, it commits a store.Lead command, which makes the attempts they left
+// open uncertain, and then calls work. The context of work ends when leadership does, and work is
+// waited for before it is called again. Proposals of the past leader's work that come in late fail
+// or are taken like those of any node.
+//
+// Lead returns nil when ctx ends or the node is shut down, and work's error if work returns one
+// while this node leads. If work returns nil it is not called again before the next election won.
+func (n *Node) Lead(ctx context.Context, work func(ctx context.Context) error) error {
+	for {
+		r := n.lead.wait(ctx, n.queue.stopping)
+		if r == nil {
+			return nil
+		}
+		if err := n.leadOnce(ctx, r, work); err != nil {
+			return fmt.Errorf("leader's work: %w", err)
+		}
+	}
+}
+
+func (n *Node) leadOnce(outer context.Context, r *reign, work func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(outer)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
+		select {
+		case <-r.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	for {
+		_, err := n.Propose(ctx, &store.Lead{Node: n.cfg.NodeID, DueAt: n.resolveAt()})
+		if err == nil {
+			break
+		}
+		// Unknown outcomes too: a second Lead finds nothing open.
+		n.log.WarnContext(ctx, "lead command not committed", "err", err)
+		if !pause(ctx, retryPause) {
+			return nil
+		}
+	}
+	n.log.InfoContext(ctx, "leading", "node", n.cfg.NodeID, "term", n.raft.CurrentTerm())
+	err := work(ctx)
+	if ctx.Err() != nil {
+		return nil // what work says of its own end is not a failure
+	}
+	if err == nil {
+		<-ctx.Done()
+	}
+	return err
+}
+
+// resolveAt is when the attempts of an earlier leader are first looked into.
+func (n *Node) resolveAt() int64 {
+	at := max(n.store.Clock(), n.cfg.Now().UnixMilli())
+	return at + n.cfg.ResolveDelay.Milliseconds()
+}
+
+// retryPause is the wait before a new leader tries again what every reign begins with.
+const retryPause = 20 * time.Millisecond
+
+// pause waits, and says whether ctx is still on.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// watchLeadership follows Raft's notices until stop is closed. It never waits for long, because
+// Raft's main loop waits for it.
+func (n *Node) watchLeadership(notices <-chan bool, stop <-chan struct{}) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer n.lead.set(false)
+	for {
+		select {
+		case leading := <-notices:
+			r := n.lead.set(leading)
+			if r == nil {
+				n.log.Info("leadership lost", "node", n.cfg.NodeID)
+				continue
+			}
+			wg.Go(func() { n.establish(r) })
+		case <-stop:
+			return
+		}
+	}
+}
+
+// establish makes a reign ready: after the barrier the store holds all that any leader stamped, so
+// that stamps ascend over the change of leaders. It ends with the reign at the latest.
+func (n *Node) establish(r *reign) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for {
+		err := n.queue.barrier(ctx, r)
+		if err == nil {
+			close(r.ready)
+			n.announceAddr(r)
+			return
+		}
+		select {
+		case <-r.ended:
+			return
+		case <-n.queue.stopping:
+			return
+		case <-time.After(retryPause):
+		}
+		if !errors.Is(err, ErrNotLeader) {
+			n.log.Warn("barrier of a new leader not passed", "err", err)
+		}
+	}
+}
+
+// announceAddr puts this node's address into Raft's configuration if it has moved. With one node
+// nothing depends on it; others learn by it where to find the leader.
+func (n *Node) announceAddr(r *reign) {
+	for _, s := range n.raft.GetConfiguration().Configuration().Servers {
+		own := s.ID == raft.ServerID(n.cfg.NodeID)
+		if !own || s.Address == n.trans.LocalAddr() || s.Suffrage != raft.Voter {
+			continue
+		}
+		if n.queue.take(context.Background(), r) != nil {
+			return
+		}
+		p := n.queue.push(n.raft.AddVoter(s.ID, n.trans.LocalAddr(), 0, n.cfg.EnqueueTimeout), 0)
+		n.queue.release()
+		<-p.done
+		if p.err != nil {
+			n.log.Warn("new address not in raft's configuration", "err", p.err)
+			return
+		}
+		n.log.Info("address changed", "node", n.cfg.NodeID, "addr", n.trans.LocalAddr(), "was", s.Address)
+	}
+}

@@ -1,0 +1,213 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
+)
+
+// A raftLog is Raft's log and stable store: a write-ahead log whose every append is synced. It adds
+// what Raft leaves to its storage: a failed write ends the node, and the log is cut by bytes, not by
+// entries, and never beyond what the store's file and the snapshots on their way out allow.
+type raftLog struct {
+	*wal.WAL
+	dir     string
+	fault   *fault
+	keep    int64         // bytes of files that a cut leaves
+	limit   int64         // bytes of files above which snapshots on their way do not hold a cut
+	grown   chan struct{} // capacity 1: told when grownBy more octets were appended
+	grownBy int64
+	applied func() uint64                  // what the store's file holds
+	held    func() (index uint64, ok bool) // lowest index that a snapshot on its way needs
+
+	since      int64 // octets since grown was last told; only StoreLogs uses it
+	appends    atomic.Uint64
+	entries    atomic.Uint64
+	bytes      atomic.Uint64
+	appendTime atomic.Int64 // ns
+	cuts       atomic.Uint64
+}
+
+// openLog opens the log in cfg's directory, or begins one.
+func openLog(cfg Config, f *fault, log hclog.Logger) (*raftLog, error) {
+	dir := cfg.walDir()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("raft log: %w", err)
+	}
+	w, err := wal.Open(dir, wal.WithSegmentSize(int(cfg.SegmentBytes)), wal.WithLogger(log))
+	if err != nil {
+		return nil, fmt.Errorf("raft log in %s: %w", filepath.Base(dir), err)
+	}
+	return &raftLog{
+		WAL:     w,
+		dir:     dir,
+		fault:   f,
+		keep:    cfg.MaxLogBytes / 2,
+		limit:   cfg.MaxLogBytes,
+		grown:   make(chan struct{}, 1),
+		grownBy: cfg.SegmentBytes / 2,
+	}, nil
+}
+
+// StoreLog implements raft.LogStore.
+func (l *raftLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
+
+// StoreLogs implements raft.LogStore. A crash here leaves a log with some of the entries or none:
+// none was acknowledged, Raft settles which of them live on, and tokens tell a proposer that tries
+// again.
+func (l *raftLog) StoreLogs(es []*raft.Log) error {
+	if err := l.fault.get(); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := l.WAL.StoreLogs(es); err != nil {
+		return l.fault.fail(fmt.Errorf("append to raft log: %w", err))
+	}
+	l.appendTime.Add(int64(time.Since(begin)))
+	var size int64
+	for _, e := range es {
+		size += int64(len(e.Data))
+	}
+	l.appends.Add(1)
+	l.entries.Add(uint64(len(es)))
+	l.bytes.Add(uint64(size))
+	if l.since += size; l.since >= l.grownBy {
+		l.since = 0
+		select {
+		case l.grown <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// Set implements raft.StableStore: the node's votes.
+func (l *raftLog) Set(key, value []byte) error {
+	if err := l.fault.get(); err != nil {
+		return err
+	}
+	if err := l.WAL.Set(key, value); err != nil {
+		return l.fault.fail(fmt.Errorf("write raft's stable store: %w", err))
+	}
+	return nil
+}
+
+// SetUint64 implements raft.StableStore: the node's term.
+func (l *raftLog) SetUint64(key []byte, value uint64) error {
+	if err := l.fault.get(); err != nil {
+		return err
+	}
+	if err := l.WAL.SetUint64(key, value); err != nil {
+		return l.fault.fail(fmt.Errorf("write raft's stable store: %w", err))
+	}
+	return nil
+}
+
+// DeleteRange implements raft.LogStore. Raft calls it for three purposes, which differ in the range:
+// to drop entries that another leader's replaced (a suffix), to start over after a received snapshot
+// (everything), and to cut what a snapshot covers (a prefix). Only the last is ours to limit.
+func (l *raftLog) DeleteRange(from, to uint64) error {
+	if err := l.fault.get(); err != nil {
+		return err
+	}
+	first, err := l.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := l.LastIndex()
+	if err != nil {
+		return err
+	}
+	if from <= first && to < last {
+		if to, err = l.cutAt(to); err != nil {
+			return err
+		}
+		if to < first {
+			return nil
+		}
+		l.cuts.Add(1)
+	}
+	if err := l.WAL.DeleteRange(from, to); err != nil {
+		return l.fault.fail(fmt.Errorf("cut raft log: %w", err))
+	}
+	return nil
+}
+
+// cutAt lowers to, the last entry that Raft would delete, to one that may go: the file holds it
+// (Raft counts barriers that the file never sees), a snapshot on its way to a follower does not need
+// the entries after it, and enough octets remain for a follower that is a little behind. A cut ends
+// at a segment's end, because only whole segments give space back.
+func (l *raftLog) cutAt(to uint64) (uint64, error) {
+	to = min(to, l.applied())
+	segments, err := listSegments(l.dir)
+	if err != nil {
+		return 0, err
+	}
+	if held, ok := l.held(); ok && total(segments) < l.limit {
+		to = min(to, held-1)
+	}
+	var kept int64
+	for i := len(segments) - 1; i >= 0; i-- {
+		base := segments[i].base
+		if kept += segments[i].size; kept >= l.keep && base-1 <= to {
+			return base - 1, nil
+		}
+	}
+	return 0, nil
+}
+
+// size returns the octets of the log's files.
+func (l *raftLog) size() int64 {
+	segments, err := listSegments(l.dir)
+	if err != nil {
+		return 0
+	}
+	return total(segments)
+}
+
+// A segment is one file of the log.
+type segment struct {
+	base uint64 // index of its first entry
+	size int64
+}
+
+// listSegments reads the log's folder. The names are raft-wal's: base index and id. They are the
+// only place where it tells which entries share a file.
+func listSegments(dir string) ([]segment, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*.wal"))
+	if err != nil {
+		return nil, err
+	}
+	segments := make([]segment, 0, len(names))
+	for _, name := range names {
+		var s segment
+		var id uint64
+		if _, err := fmt.Sscanf(filepath.Base(name), "%020d-%016x.wal", &s.base, &id); err != nil {
+			return nil, fmt.Errorf("segment %s of raft's log: unknown name: %w", filepath.Base(name), err)
+		}
+		info, err := os.Stat(name)
+		if os.IsNotExist(err) {
+			continue // cut meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("raft log: %w", err)
+		}
+		s.size = info.Size()
+		segments = append(segments, s)
+	}
+	return segments, nil // Glob sorts, and the base index comes first with leading zeros
+}
+
+func total(segments []segment) int64 {
+	var n int64
+	for _, s := range segments {
+		n += s.size
+	}
+	return n
+}
