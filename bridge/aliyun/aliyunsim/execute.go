@@ -10,21 +10,21 @@ import (
 // happens to the answer afterwards undoes it.
 func (s *Server) execute(c *call, list []checked, biz int64, now time.Time) {
 	outID := strings.Clone(c.get("OutId")) // the ledger must not hold whole requests in memory
-	records := make([]record, len(list))
-	faults := make([]reportFault, len(list))
-	delay := s.cfg.Reports.Delay + s.faults.jitter(s.cfg.Reports.Jitter)
 	params := ""
+	delay := s.cfg.Reports.Delay + s.faults.jitter(s.cfg.Reports.Jitter)
+	var early batch
 	for i, m := range list {
 		if i == 0 || m.params != list[i-1].params {
 			params = strings.Clone(m.params)
 		}
 		f := s.faults.ofReport(m.phone)
-		faults[i] = f
-		r := record{at: now.UnixMilli(), biz: biz, phone: m.phone, account: c.account, template: m.template,
-			api: c.action, sign: m.sign, params: params, outID: outID, parts: uint8(min(parts(m.length), 255))}
-		if r.due = r.at; !f.early {
-			r.due += (delay + f.late).Milliseconds()
+		wait := delay + f.late
+		if f.early {
+			wait = 0
 		}
+		r := record{at: now.UnixMilli(), due: now.Add(wait).UnixMilli(), biz: biz, phone: m.phone, account: c.account,
+			template: m.template, api: c.action, sign: m.sign, params: params, outID: outID,
+			parts: uint8(min(parts(m.length), 255))}
 		if !m.outcome.NoReport {
 			r.errCode = m.outcome.ErrCode
 			if r.errCode == "" {
@@ -32,21 +32,17 @@ func (s *Server) execute(c *call, list []checked, biz int64, now time.Time) {
 			}
 			r.state = s.firstState(f)
 		}
-		records[i] = r
-	}
-	seq := s.ledger.add(records)
-	s.counters.executed.Add(int64(len(records)))
-	var early batch
-	for i, r := range records {
+		rep := report{noOutID: f.noOutID}
+		rep.record, rep.seq = s.ledger.add(r)
 		if r.state == StateNone {
 			continue
 		}
-		rep := report{record: r, seq: seq + int64(i), noOutID: faults[i].noOutID}
-		if faults[i].early {
+		if f.early {
 			early.reports = append(early.reports, rep)
 		}
-		s.schedule(rep, faults[i], delay)
+		s.schedule(rep, f, wait)
 	}
+	s.counters.executed.Add(int64(len(list)))
 	if len(early.reports) > 0 {
 		s.pusher.post(context.WithoutCancel(c.r.Context()), early)
 	}
@@ -64,16 +60,15 @@ func (s *Server) firstState(f reportFault) State {
 }
 
 // schedule arranges for the copies of a report that do not precede the answer.
-func (s *Server) schedule(r report, f reportFault, delay time.Duration) {
-	delay += f.late
+func (s *Server) schedule(r report, f reportFault, wait time.Duration) {
 	switch {
 	case f.early:
 	case f.withhold:
 		s.pusher.withhold(r)
 	default:
-		s.pusher.add(r, delay)
+		s.pusher.add(r, wait)
 	}
 	if f.duplicate {
-		s.pusher.add(r, delay+f.again)
+		s.pusher.add(r, wait+f.again)
 	}
 }

@@ -44,7 +44,8 @@ type Entry struct {
 	State    State     `json:"state"`    // of the report
 }
 
-// A record is an Entry as it is kept.
+// A record is an Entry as it is kept. All of it but the state, which the ledger's mutex guards, stays as it
+// was added.
 type record struct {
 	at, due  int64 // Unix ms of the call and of its result
 	biz      int64
@@ -76,26 +77,25 @@ func newLedger(limit int) *ledger {
 	return &ledger{limit: limit, first: 1, next: 1, byPhone: map[phone]int64{}}
 }
 
-// add records messages that were executed together and returns the seq of the first.
-func (l *ledger) add(list []record) int64 {
+// add records a message that was executed and returns where it is kept, which never moves, and its seq.
+func (l *ledger) add(r record) (*record, int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	seq := l.next
-	for i := range list {
-		n := len(l.chunks)
-		if n == 0 || len(l.chunks[n-1]) == chunkSize {
-			l.chunks = append(l.chunks, make([]record, 0, chunkSize))
-			n++
-		}
-		list[i].prev = l.byPhone[list[i].phone]
-		l.byPhone[list[i].phone] = l.next
-		l.chunks[n-1] = append(l.chunks[n-1], list[i])
-		l.next++
+	n := len(l.chunks)
+	if n == 0 || len(l.chunks[n-1]) == chunkSize {
+		l.chunks = append(l.chunks, make([]record, 0, chunkSize))
+		n++
 	}
-	for l.limit > 0 && l.next-l.first > int64(l.limit) && len(l.chunks) > 1 {
+	seq := l.next
+	l.next++
+	r.prev = l.byPhone[r.phone]
+	l.byPhone[r.phone] = seq
+	l.chunks[n-1] = append(l.chunks[n-1], r)
+	kept := &l.chunks[n-1][len(l.chunks[n-1])-1]
+	if l.limit > 0 && l.next-l.first > int64(l.limit) && n > 1 {
 		l.forget()
 	}
-	return seq
+	return kept, seq
 }
 
 // forget drops the oldest chunk. The caller holds mu.

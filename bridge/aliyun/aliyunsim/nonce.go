@@ -31,8 +31,14 @@ func (n *nonces) use(nonce string, now time.Time) bool {
 	h := maphash.String(n.seed, nonce)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.sets[0] == nil || now.Sub(n.since) >= nonceSpan || len(n.sets[0]) >= n.limit {
-		n.turn(now)
+	if spans := now.Sub(n.since) / nonceSpan; spans >= nonceGenerations || n.sets[0] == nil {
+		n.sets, n.since = [nonceGenerations]map[uint64]struct{}{{}}, now
+	} else if spans > 0 {
+		n.since = n.since.Add(spans * nonceSpan)
+		n.turn(int(spans))
+	} else if len(n.sets[0]) >= n.limit {
+		n.since = now
+		n.turn(1)
 	}
 	for _, set := range n.sets {
 		if _, ok := set[h]; ok {
@@ -43,12 +49,10 @@ func (n *nonces) use(nonce string, now time.Time) bool {
 	return true
 }
 
-// turn starts a new generation and forgets the oldest, or all after a long pause.
-func (n *nonces) turn(now time.Time) {
-	if now.Sub(n.since) >= nonceGenerations*nonceSpan {
-		clear(n.sets[:])
+// turn starts new generations and forgets as many of the oldest. The caller holds mu.
+func (n *nonces) turn(generations int) {
+	for range generations {
+		copy(n.sets[1:], n.sets[:])
+		n.sets[0] = map[uint64]struct{}{}
 	}
-	copy(n.sets[1:], n.sets[:])
-	n.sets[0] = map[uint64]struct{}{}
-	n.since = now
 }

@@ -23,7 +23,7 @@ func beijing(t time.Time) time.Time { return t.UTC().Add(8 * time.Hour) }
 
 // A report tells what became of one message.
 type report struct {
-	record
+	*record
 	seq     int64 // in the ledger
 	noOutID bool
 }
