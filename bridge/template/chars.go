@@ -1,42 +1,36 @@
 package template
 
-import "unicode/utf8"
+import "strings"
 
-// refuses reports whether v holds something the API does not take in a variable:
-// a character that it answers with isv.UNSUPPORTED_CONTENT, or a URL or IP address
-// (isv.PARAM_NOT_SUPPORT_URL). Its refusal of traditional Chinese is left to it: that
-// takes a dictionary, not a character set.
-func (r VarRule) refuses(v string) bool {
+// hasURL reports whether v holds a URL or an IP address, which the API takes in no
+// variable (isv.PARAM_NOT_SUPPORT_URL). A Free variable is not looked into, and
+// the kinds without a dot and a colon need not be.
+func (r VarRule) hasURL(v string) bool {
 	switch r.Kind {
-	case Free, Digits, Alnum, Phone: // unchecked, or without the characters for it
+	case Free, Digits, Alnum, Phone:
 		return false
 	}
-	for i := 0; i < len(v); {
-		c := v[i]
-		switch {
-		case c == '.' || c == ':':
-			if urlAt(v, i) {
-				return true
-			}
-			i++
-		case c < utf8.RuneSelf:
-			i++
-		case 0xE4 <= c && c <= 0xE9: // U+4000 to U+9FFF: nearly all of a Chinese text
-			i += 3
-		default:
-			c, size := utf8.DecodeRuneInString(v[i:])
-			if refusedRune(c) {
-				return true
-			}
-			i += size
+	for i := range len(v) {
+		if (v[i] == '.' || v[i] == ':') && urlAt(v, i) {
+			return true
 		}
 	}
 	return false
 }
 
-// refusedRune reports whether the API takes c in no variable: the brackets and marks
-// that its documentation names, and emoji.
+// badCharacter reports whether v is refused, or would be, for a character that the
+// API takes in no variable, rather than for its kind or length.
+func (r VarRule) badCharacter(v string) bool {
+	return r.Kind == Any && strings.ContainsFunc(v, refusedRune)
+}
+
+// refusedRune reports whether the API takes c in no variable (isv.UNSUPPORTED_CONTENT):
+// the brackets and marks that its documentation names, and emoji. Its refusal of
+// traditional Chinese is left to it: that takes a dictionary, not a character set.
 func refusedRune(c rune) bool {
+	if 0x3400 <= c && c <= 0x9FFF || c < 0x200D { // nearly all of a text
+		return false
+	}
 	switch c {
 	case '【', '】', '〖', '〗', '『', '』', '※',
 		0x200D, 0x20E3, 0xFE0F, // what joins and dresses emoji

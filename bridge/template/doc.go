@@ -11,7 +11,8 @@
 //     all occur in it (index.go, trie.go).
 //  3. The match: a candidate's literals are found leftmost first and each value
 //     is checked against its variable's rule (pattern.go). Where a rule refuses
-//     the leftmost split, every split is tried at once (backtrack.go).
+//     the leftmost split, every split is tried at once (backtrack.go). A URL does not
+//     rule a split out; it refuses the template (chars.go).
 //
 // The most specific template wins: the one with more literal characters, then
 // with fewer variables, then with the lower code. Among the splits of one

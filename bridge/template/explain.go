@@ -122,8 +122,8 @@ func (s *Set) why(t *compiled, rank int32, text string, allowed *Subset) string 
 		return fmt.Sprintf("%s = %q: %s", t.names[bad], p.value(text, &ends, bad), p.rules[bad].why(p.value(text, &ends, bad)))
 	}
 	if !s.anyCharacter {
-		if bad := p.badCharacter(text, &ends); bad >= 0 {
-			return fmt.Sprintf("%s = %q holds a bracket, mark, emoji, URL or IP address that the API takes in no variable",
+		if bad := p.url(text, &ends); bad >= 0 {
+			return fmt.Sprintf("%s = %q: holds a URL or an IP address, which the API takes in no variable",
 				t.names[bad], p.value(text, &ends, bad))
 		}
 	}
@@ -156,6 +156,9 @@ func (p *pattern) whyLiterals(names []string, text string) string {
 func (r VarRule) why(v string) string {
 	for i := 0; i < len(v); {
 		c, size := utf8.DecodeRuneInString(v[i:])
+		if r.Kind == Any && refusedRune(c) {
+			return fmt.Sprintf("the API takes %q in no variable", c)
+		}
 		if !r.Kind.has(c, size) {
 			return fmt.Sprintf("%q is not of kind %s", v[i:i+size], r.Kind)
 		}

@@ -15,7 +15,12 @@ type bucket struct {
 	by       stage      // which literals the trie is made of
 	trie     *trie
 	buckets  []bucket // by the trie's values
+	heads    bits     // byMiddle: the first characters of the trie's keys, modulo headBits
 }
+
+// headBits is the size of bucket.heads: enough that few of a text's characters
+// make a search descend into the trie for nothing.
+const headBits = 1024
 
 // few is how many patterns are tried one by one rather than told apart by a trie.
 const few = 4
@@ -60,42 +65,58 @@ func (p *pattern) middles() []string {
 
 // newBucket makes a bucket of branches, which come by rank, beginning at a stage.
 func newBucket(branches []branch, by stage) bucket {
-	if len(branches) == 0 { // a set without templates
-		return bucket{}
+	if len(branches) <= few {
+		return leaf(branches)
 	}
-	b := bucket{best: branches[0].ranks[0], by: by}
-	groups := make(map[string][]branch)
-	if len(branches) > few {
-		for _, br := range branches {
-			groups[by.key(br)] = append(groups[by.key(br)], br)
-		}
+	groups := by.group(branches)
+	if len(groups[""]) == len(branches) { // nothing to tell them apart by
 		if by == byMiddle {
-			groups = byRarest(branches)
+			return leaf(branches)
 		}
+		return newBucket(branches, by+1)
 	}
-	if _, undivided := groups[""]; len(groups) == 0 || len(groups) == 1 && undivided {
-		if len(branches) > few && by < byMiddle {
-			return newBucket(branches, by+1)
-		}
-		for _, br := range branches {
-			b.patterns = append(b.patterns, br.pattern)
-		}
-		return b
-	}
+	b := bucket{best: branches[0].best, by: by}
 	keys := sortedKeys(groups)
 	b.trie = newTrie(keys, by == bySuffix)
 	for _, key := range keys {
 		b.buckets = append(b.buckets, newBucket(groups[key], min(by+1, byMiddle)))
 	}
+	if by == byMiddle {
+		b.heads = newBits(headBits)
+		for _, key := range keys {
+			head, _ := utf8.DecodeRuneInString(key)
+			b.heads.set(head % headBits)
+		}
+	}
 	return b
 }
 
-// key is the literal of a pattern that a stage goes by.
-func (by stage) key(br branch) string {
-	if by == bySuffix {
-		return br.suffix()
+// leaf makes a bucket whose patterns are tried one by one.
+func leaf(branches []branch) bucket {
+	var b bucket
+	for _, br := range branches {
+		b.patterns = append(b.patterns, br.pattern)
 	}
-	return br.prefix()
+	if len(branches) > 0 { // none in a set without templates
+		b.best = branches[0].best
+	}
+	return b
+}
+
+// group divides branches by the literal that the stage goes by.
+func (by stage) group(branches []branch) map[string][]branch {
+	if by == byMiddle {
+		return byRarest(branches)
+	}
+	groups := make(map[string][]branch)
+	for _, br := range branches {
+		key := br.prefix()
+		if by == bySuffix {
+			key = br.suffix()
+		}
+		groups[key] = append(groups[key], br)
+	}
+	return groups
 }
 
 // byRarest groups branches by that of their middle literals which the fewest of
@@ -129,7 +150,7 @@ func (m *search) visit(b *bucket) {
 	}
 	if b.trie == nil {
 		for _, p := range b.patterns {
-			if p.ranks[0] >= m.best {
+			if p.best >= m.best {
 				return
 			}
 			m.try(p)
@@ -165,8 +186,8 @@ func (m *search) scan(b *bucket) {
 	s := m.work()
 	base := len(s.seen)
 	s.seen = append(s.seen, make(bits, (len(b.trie.nodes)+63)/64)...)
-	for i := range len(m.text) {
-		if !utf8.RuneStart(m.text[i]) {
+	for i, c := range m.text {
+		if !b.heads.has(c % headBits) {
 			continue
 		}
 		for at := b.trie.prefix(m.text[i:]); at > 0; at = b.trie.nodes[at].up {

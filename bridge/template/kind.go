@@ -23,7 +23,7 @@ const (
 	Time               // a date or a time, in digits or Chinese (time)
 	Phone              // digits + - (phone_number2)
 	Name               // letters of any script, spaces, · . - ' (name)
-	Free               // any text at all; the characters the API refuses are not looked for
+	Free               // any text at all; what the API refuses is not looked for
 
 	kinds // how many there are
 )
@@ -141,6 +141,10 @@ func (r VarRule) accepts(v string) bool {
 			i++
 			continue
 		}
+		if k := r.Kind; (k == Any || k == Free || k == Name) && i+2 < len(v) && isHan(v[i], v[i+1], v[i+2]) {
+			i += 3
+			continue
+		}
 		c, size := utf8.DecodeRuneInString(v[i:])
 		if !r.Kind.hasWide(c, size) {
 			return false
@@ -150,13 +154,20 @@ func (r VarRule) accepts(v string) bool {
 	return r.Min <= n && n <= r.Max
 }
 
+// isHan reports whether three octets are a character from U+5000 to U+8FFF: nearly
+// all of a Chinese text, and worth a short cut.
+func isHan(a, b, c byte) bool {
+	return 0xE5 <= a && a <= 0xE8 && b&0xC0 == 0x80 && c&0xC0 == 0x80
+}
+
 // asciiKinds has bit k set at c when kind k holds the ASCII character c.
-var asciiKinds = func() (table [utf8.RuneSelf]uint8) {
+// Beyond ASCII it is empty, so that any octet may be looked up.
+var asciiKinds = func() (table [256]uint8) {
 	const (
 		digits  = "0123456789"
 		letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	)
-	for c := range table {
+	for c := range utf8.RuneSelf {
 		table[c] = 1<<Any | 1<<Free
 	}
 	for kind, set := range map[Kind]string{
@@ -174,11 +185,21 @@ var asciiKinds = func() (table [utf8.RuneSelf]uint8) {
 	return table
 }()
 
-// wideTime is what a date or time written in Chinese consists of, digits aside.
-const wideTime = "年月日号时点分秒钟刻半整零〇一二两三四五六七八九十" +
-	"今明后昨前天上下中午早晚夜凌晨傍间周星期礼拜至到起止初廿：～—－，、（）"
+// wideTime reports whether c is of what a date or time written in Chinese consists
+// of, digits aside.
+func wideTime(c rune) bool {
+	switch c {
+	case '年', '月', '日', '号', '时', '点', '分', '秒', '钟', '刻', '半', '整',
+		'零', '〇', '一', '二', '两', '三', '四', '五', '六', '七', '八', '九', '十', '初', '廿',
+		'今', '明', '后', '昨', '前', '天', '上', '下', '中', '午', '早', '晚', '夜', '间', '凌', '晨', '傍',
+		'周', '星', '期', '礼', '拜', '至', '到', '起', '止',
+		'：', '～', '—', '－', '，', '、', '（', '）':
+		return true
+	}
+	return false
+}
 
-// hasASCII reports whether the kind holds c, which is below utf8.RuneSelf.
+// hasASCII reports whether c is an ASCII character that the kind holds.
 func (k Kind) hasASCII(c byte) bool { return asciiKinds[c]&(1<<k) != 0 }
 
 // hasWide reports whether the kind holds c, which is not ASCII and was decoded
@@ -188,12 +209,14 @@ func (k Kind) hasWide(c rune, size int) bool {
 	switch {
 	case c == utf8.RuneError && size <= 1:
 		return false
-	case k == Any || k == Free:
+	case k == Free:
 		return true
+	case k == Any:
+		return !refusedRune(c)
 	case k == Name:
 		return 0x4E00 <= c && c <= 0x9FFF || c == '·' || c == '•' || unicode.IsLetter(c)
 	case k == Time:
-		return strings.ContainsRune(wideTime, c)
+		return wideTime(c)
 	}
 	return false
 }

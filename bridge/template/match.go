@@ -72,14 +72,18 @@ func (m *search) try(p *pattern) {
 	}
 	if bad := p.check(m.text, &m.ends); bad >= 0 {
 		if len(p.rules) == 1 || !p.backtrack(m.text, &m.ends, m.work()) {
-			m.refuse(rank, VariableRefused, bad)
+			reason := VariableRefused
+			if p.rules[bad].badCharacter(p.value(m.text, &m.ends, bad)) {
+				reason = BadCharacter
+			}
+			m.refuse(rank, reason, bad)
 			return
 		}
 	}
-	// What the API refuses never moves a split: it is looked for in the values
-	// that kinds and lengths have chosen.
+	// A URL never moves a split: it is looked for in the values that kinds and
+	// lengths have chosen.
 	if !m.set.anyCharacter {
-		if bad := p.badCharacter(m.text, &m.ends); bad >= 0 {
+		if bad := p.url(m.text, &m.ends); bad >= 0 {
 			m.refuse(rank, BadCharacter, bad)
 			return
 		}

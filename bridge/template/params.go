@@ -1,6 +1,6 @@
 package template
 
-import "unicode/utf8"
+import "strings"
 
 // Params builds TemplateParam for a template that is named rather than found: by
 // the client, or as the account's fallback. Every variable needs a value and every
@@ -11,34 +11,40 @@ func (s *Set) Params(code string, values map[string]string) (string, error) {
 		return "", &NoMatch{Reason: UnknownTemplate}
 	}
 	t := &s.templates[i]
-	b := make([]byte, 0, 256)
+	var b strings.Builder
 	for i, name := range t.names {
 		v, ok := values[name]
 		rule := t.pattern.rules[i]
 		switch {
 		case !ok:
 			return "", &NoMatch{Reason: MissingVariable, Code: t.Code, Variable: name}
-		case !rule.accepts(v):
+		case !rule.accepts(v) && !rule.badCharacter(v):
 			return "", &NoMatch{Reason: VariableRefused, Code: t.Code, Variable: name}
-		case !s.anyCharacter && rule.refuses(v):
+		case !rule.accepts(v) || !s.anyCharacter && rule.hasURL(v):
 			return "", &NoMatch{Reason: BadCharacter, Code: t.Code, Variable: name}
 		}
-		b = appendEscaped(append(b, t.keys[i]...), v)
+		b.WriteString(t.keys[i])
+		writeEscaped(&b, v)
 	}
 	if len(values) != len(t.names) {
 		return "", &NoMatch{Reason: UnknownVariable, Code: t.Code}
 	}
-	return string(closeParams(b)), nil
+	return closeParams(&b), nil
 }
 
 // params builds TemplateParam from the values of a split.
 func (t *compiled) params(text string, ends *splits) string {
-	var stack [512]byte
-	b := stack[:0]
+	size := len(`"}`)
 	for i, key := range t.keys {
-		b = appendEscaped(append(b, key...), t.pattern.value(text, ends, i))
+		size += len(key) + len(t.pattern.value(text, ends, i))
 	}
-	return string(closeParams(b))
+	var b strings.Builder
+	b.Grow(size)
+	for i, key := range t.keys {
+		b.WriteString(key)
+		writeEscaped(&b, t.pattern.value(text, ends, i))
+	}
+	return closeParams(&b)
 }
 
 // paramKeys returns what stands before each value in TemplateParam. Names are ASCII
@@ -54,38 +60,43 @@ func paramKeys(names []string) []string {
 	return keys
 }
 
-func closeParams(b []byte) []byte {
-	if len(b) == 0 {
-		return append(b, "{}"...)
+// closeParams ends what the keys and values began.
+func closeParams(b *strings.Builder) string {
+	if b.Len() == 0 {
+		return "{}"
 	}
-	return append(b, `"}`...)
+	b.WriteString(`"}`)
+	return b.String()
 }
 
-// appendEscaped appends v as the inside of a JSON string (RFC 8259, 7). v is UTF-8,
+// writeEscaped writes v as the inside of a JSON string (RFC 8259, 7). v is UTF-8,
 // since no kind holds anything else, so only quotes, backslashes and control
 // characters need escaping; HTML's characters do not.
-func appendEscaped(b []byte, v string) []byte {
+func writeEscaped(b *strings.Builder, v string) {
 	const hex = "0123456789abcdef"
 	from := 0
 	for i := range len(v) {
 		c := v[i]
-		if c >= utf8.RuneSelf || c >= ' ' && c != '"' && c != '\\' {
+		if c >= ' ' && c != '"' && c != '\\' {
 			continue
 		}
-		b = append(b, v[from:i]...)
+		b.WriteString(v[from:i])
 		from = i + 1
 		switch c {
 		case '"', '\\':
-			b = append(b, '\\', c)
+			b.WriteByte('\\')
+			b.WriteByte(c)
 		case '\n':
-			b = append(b, `\n`...)
+			b.WriteString(`\n`)
 		case '\r':
-			b = append(b, `\r`...)
+			b.WriteString(`\r`)
 		case '\t':
-			b = append(b, `\t`...)
+			b.WriteString(`\t`)
 		default:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			b.WriteString(`\u00`)
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
 		}
 	}
-	return append(b, v[from:]...)
+	b.WriteString(v[from:])
 }

@@ -11,6 +11,7 @@ type pattern struct {
 	literals []string // one more than rules
 	rules    []VarRule
 	chars    int     // characters in the literals
+	best     int32   // ranks[0], where a search that passes by finds it
 	ranks    []int32 // of the templates with this pattern, ascending
 }
 
@@ -69,10 +70,13 @@ func (p *pattern) check(text string, ends *splits) int {
 	return -1
 }
 
-// badCharacter returns the first variable whose value holds what the API refuses, or -1.
-func (p *pattern) badCharacter(text string, ends *splits) int {
+// url returns the first variable whose value holds a URL, or -1.
+func (p *pattern) url(text string, ends *splits) int {
+	if strings.IndexByte(text, '.') < 0 && strings.IndexByte(text, ':') < 0 {
+		return -1
+	}
 	for i, rule := range p.rules {
-		if rule.refuses(p.value(text, ends, i)) {
+		if rule.hasURL(p.value(text, ends, i)) {
 			return i
 		}
 	}

@@ -110,6 +110,13 @@ func (s *Set) addTemplate(t Template) error {
 	if faults = append(faults, bad...); len(faults) > 0 {
 		return errors.Join(faults...)
 	}
+	if s.anyCharacter {
+		for i := range rules {
+			if rules[i].Kind == Any {
+				rules[i].Kind = Free
+			}
+		}
+	}
 	t.Vars = maps.Clone(t.Vars)
 	s.byCode[t.Code] = int32(len(s.templates))
 	s.templates = append(s.templates, compiled{
@@ -153,6 +160,7 @@ func (s *Set) patterns() []*pattern {
 			distinct = append(distinct, t.pattern)
 		}
 		t.pattern.ranks = append(t.pattern.ranks, int32(rank))
+		t.pattern.best = t.pattern.ranks[0]
 	}
 	return distinct
 }

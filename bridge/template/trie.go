@@ -6,18 +6,26 @@ import (
 )
 
 // A trie finds which of its keys a text begins or ends with. Edges carry whole
-// strings and a node's children lie side by side, so that a descent touches few
-// cache lines.
+// strings. A descent is bound by cache misses, so nodes are small, a node's children
+// lie side by side, and so do their edges' octets.
 type trie struct {
 	nodes []node
+	text  string // of all edges
 }
 
 type node struct {
-	label string // the edge from the parent, as it reads in the text
-	next  string // the first octets of the children's edges in the direction of travel
-	first int32  // the child for next[0]; the others follow it
-	value int32  // index of the key that ends here, or -1
-	up    int32  // the nearest node above at which a key ends, or -1
+	label, size uint32 // the edge from the parent, as it reads: text[label:][:size]
+	next        uint32 // text[next:][:children] are the first octets of the children's edges in the direction of travel
+	children    uint32
+	first       int32 // the child for the first of them; the others follow it
+	value       int32 // index of the key that ends here, or -1
+	up          int32 // the nearest node above at which a key ends, or -1
+}
+
+// An entry is a key in the direction of travel and its index.
+type entry struct {
+	key   string
+	value int32
 }
 
 // newTrie makes a trie of distinct keys. A backward trie is walked from the end
@@ -31,53 +39,73 @@ func newTrie(keys []string, backward bool) *trie {
 		entries[i] = entry{key, int32(i)}
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
-	t := &trie{nodes: []node{{up: -1}}}
-	t.grow(0, entries, 0)
-	if backward {
-		for i := range t.nodes {
-			t.nodes[i].label = reverse(t.nodes[i].label)
-		}
-	}
-	return t
+	g := grower{trie: &trie{nodes: []node{{up: -1}}}, backward: backward}
+	g.grow(0, entries, 0)
+	g.trie.text = g.text.String()
+	return g.trie
 }
 
-// An entry is a key in the direction of travel and its index.
-type entry struct {
-	key   string
-	value int32
+// A grower is a trie in the making.
+type grower struct {
+	*trie
+	text     strings.Builder
+	backward bool
 }
 
 // grow makes what lies below node n. The entries are sorted and have their first
 // depth octets in common, which are the way to n.
-func (t *trie) grow(n int32, entries []entry, depth int) {
-	up := t.nodes[n].up
-	t.nodes[n].value = -1
+func (g *grower) grow(n int32, entries []entry, depth int) {
+	up := g.nodes[n].up
+	g.nodes[n].value = -1
 	if len(entries) > 0 && len(entries[0].key) == depth {
-		t.nodes[n].value = entries[0].value
+		g.nodes[n].value = entries[0].value
 		entries, up = entries[1:], n
 	}
+	g.nodes[n].next = uint32(g.text.Len())
 	var groups [][]entry
-	var next []byte
 	for len(entries) > 0 {
 		c := entries[0].key[depth]
 		size := 1
 		for size < len(entries) && entries[size].key[depth] == c {
 			size++
 		}
+		g.text.WriteByte(c)
 		groups = append(groups, entries[:size])
-		next = append(next, c)
 		entries = entries[size:]
 	}
-	first := int32(len(t.nodes))
-	t.nodes[n].first, t.nodes[n].next = first, string(next)
+	first := int32(len(g.nodes))
+	g.nodes[n].first, g.nodes[n].children = first, uint32(len(groups))
 	for _, group := range groups {
 		label := common(group[0].key, group[len(group)-1].key)[depth:]
-		t.nodes = append(t.nodes, node{label: label, up: up})
+		g.nodes = append(g.nodes, node{label: uint32(g.text.Len()), size: uint32(len(label)), up: up})
+		if g.backward {
+			label = reverse(label)
+		}
+		g.text.WriteString(label)
 	}
 	for i, group := range groups {
 		child := first + int32(i)
-		t.grow(child, group, depth+len(t.nodes[child].label))
+		g.grow(child, group, depth+int(g.nodes[child].size))
 	}
+}
+
+// child returns the child of n whose edge begins with c, and the edge.
+func (t *trie) child(n *node, c byte) (child int32, label string, ok bool) {
+	next := t.text[n.next : n.next+n.children]
+	i := 0
+	if len(next) > 4 {
+		i = strings.IndexByte(next, c)
+	} else {
+		for i < len(next) && next[i] != c {
+			i++
+		}
+	}
+	if uint(i) >= uint(len(next)) {
+		return 0, "", false
+	}
+	child = n.first + int32(i)
+	edge := &t.nodes[child]
+	return child, t.text[edge.label : edge.label+edge.size], true
 }
 
 // prefix returns the node of the longest key that text begins with, or -1. The
@@ -89,13 +117,8 @@ func (t *trie) prefix(text string) int32 {
 		if text == "" {
 			return n.ends(at)
 		}
-		i := strings.IndexByte(n.next, text[0])
-		if i < 0 {
-			return n.ends(at)
-		}
-		child := n.first + int32(i)
-		label := t.nodes[child].label
-		if !strings.HasPrefix(text, label) {
+		child, label, ok := t.child(n, text[0])
+		if !ok || !strings.HasPrefix(text, label) {
 			return n.ends(at)
 		}
 		text = text[len(label):]
@@ -111,13 +134,8 @@ func (t *trie) suffix(text string) int32 {
 		if text == "" {
 			return n.ends(at)
 		}
-		i := strings.IndexByte(n.next, text[len(text)-1])
-		if i < 0 {
-			return n.ends(at)
-		}
-		child := n.first + int32(i)
-		label := t.nodes[child].label
-		if !strings.HasSuffix(text, label) {
+		child, label, ok := t.child(n, text[len(text)-1])
+		if !ok || !strings.HasSuffix(text, label) {
 			return n.ends(at)
 		}
 		text = text[:len(text)-len(label)]
