@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"smppbridge/configs"
+	"smppbridge/smpp"
 	"smppbridge/store"
 )
 
@@ -42,6 +43,8 @@ type Config struct {
 	Cluster     Cluster
 	Store       *store.Store
 	Sender      Sender
+	// Session is what every session may do; an account's policy overrides it.
+	Session smpp.Options
 	// OnPolicy is called with each policy before it comes into force, e.g. to set up routes.
 	OnPolicy func(*configs.Policy) error
 	// Retention is how long final messages can be looked up.

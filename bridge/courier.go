@@ -22,7 +22,7 @@ type courier struct {
 	b *Bridge
 
 	mu        sync.Mutex
-	mailboxes map[string]*mailbox // guarded by mu; by account
+	mailboxes map[string]*mailbox     // guarded by mu; by account
 	tasks     []func(context.Context) // guarded by mu; to be started
 
 	wake chan struct{} // capacity 1: tasks or mailboxes are new

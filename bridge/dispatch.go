@@ -23,7 +23,6 @@ const (
 	firstRetry    = time.Second      // doubling
 	lastRetry     = time.Minute      //
 	firstQuery    = 5 * time.Second  // after an attempt became uncertain
-	leadQuery     = time.Second      // after a change of leader
 	idleScan      = time.Second      // the dispatcher looks again at least this often
 	routeRest     = 5 * time.Second  // after an account fault, doubling
 	routeRestMost = time.Minute      //
@@ -37,11 +36,9 @@ const (
 	errCodeUncertain  = "099"
 )
 
-// lead is the work of the leader: sending, resolving, reaping.
+// lead is the work of the leader: sending, resolving, reaping. The cluster has committed the
+// Lead command before it calls this.
 func (b *Bridge) lead(ctx context.Context) error {
-	if _, err := b.settle(ctx, &store.Lead{Node: b.cfg.NodeID, DueAt: b.now().Add(leadQuery).UnixMilli()}); err != nil {
-		return fmt.Errorf("begin to lead: %w", err)
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	d := newDispatcher(b)
 	g.Go(func() error { return d.run(ctx) })
@@ -251,6 +248,9 @@ func (d *dispatcher) recover(route string) {
 	d.routes[route].rest = 0
 	d.mu.Unlock()
 }
+
+// errNoRoute says that the policy has no route for an account.
+var errNoRoute = errors.New("no route")
 
 // plan finds route and template of a message under the policy in force. A joined message is
 // matched here: its text is known only now.

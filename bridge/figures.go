@@ -44,12 +44,12 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	for s := store.StateAccepted; s <= store.StateJoined; s++ {
-		gauge(f.messages, float64(g.States[s]), s.String())
+		gauge(f.messages, float64(g.Messages[s]), s.String())
 	}
-	gauge(f.oldest, age(now, g.OldestDue))
-	gauge(f.uncertain, float64(g.States[store.StateUncertain]))
+	gauge(f.oldest, age(now, g.OldestSend))
+	gauge(f.uncertain, float64(g.Messages[store.StateUncertain]))
 	gauge(f.outbox, float64(g.Outbox))
-	gauge(f.outboxOldest, age(now, g.OldestReceipt))
+	gauge(f.outboxOldest, age(now, g.OldestOutbox))
 	gauge(f.binds, float64(g.Binds))
 }
 

@@ -210,16 +210,26 @@ func (m *mailbox) offer(receivers []*session, form receiptForm, p *parcel) bool 
 	for range receivers {
 		m.next = (m.next + 1) % len(receivers)
 		err := receivers[m.next].DeliverSM(form.deliverSM(&p.Receipt), func(st smpp.Status, err error) {
-			m.mu.Lock()
-			m.results = append(m.results, delivered{p, st, err})
-			m.mu.Unlock()
-			signal(m.wake)
+			m.answered(delivered{p, st, err})
 		})
-		if err == nil {
+		var se *smpp.StatusError
+		switch {
+		case err == nil:
+			return true
+		case errors.As(err, &se): // it does not fit a deliver_sm, whoever receives it
+			m.answered(delivered{p, se.Status, nil})
 			return true
 		}
 	}
 	return false
+}
+
+// answered takes the answer to a deliver_sm, from any goroutine.
+func (m *mailbox) answered(d delivered) {
+	m.mu.Lock()
+	m.results = append(m.results, d)
+	m.mu.Unlock()
+	signal(m.wake)
 }
 
 // startRemoval removes answered entries from the outbox, one proposal at a time: while it is

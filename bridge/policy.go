@@ -47,6 +47,14 @@ type approved struct {
 // cst is the offset of Alibaba Cloud's clock windows (UTC+8) in ms.
 const cst = int64(8 * time.Hour / time.Millisecond)
 
+// alphabets are what data_coding 0 may mean, by the policy's names.
+var alphabets = map[string]smpp.Alphabet{
+	"gsm":    smpp.AlphabetGSM7,
+	"ascii":  smpp.AlphabetASCII,
+	"latin1": smpp.AlphabetLatin1,
+	"utf8":   smpp.AlphabetUTF8,
+}
+
 // edgeGuard is how far around the edge of a phone window a call counts on both sides: Alibaba
 // Cloud counts when the API is called, by its own clock.
 const edgeGuard = int64(time.Second / time.Millisecond)
@@ -122,12 +130,12 @@ func phoneRules(c configs.Class) []store.Rule {
 	return rules
 }
 
-func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (*account, error) {
-	alphabet, err := smpp.ParseAlphabet(c.DefaultAlphabet)
-	if err != nil {
-		return nil, err
+func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (a *account, err error) {
+	alphabet, ok := alphabets[c.DefaultAlphabet]
+	if !ok {
+		return nil, fmt.Errorf("default_alphabet %q is not known", c.DefaultAlphabet)
 	}
-	a := &account{
+	a = &account{
 		Account:   *c,
 		version:   p.version,
 		alphabet:  alphabet,
@@ -138,7 +146,10 @@ func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (*account, 
 		set:       p.set,
 	}
 	if len(c.Templates) > 0 || len(c.Signatures) > 0 {
-		a.match.Allowed = p.set.Subset(c.Templates, c.Signatures)
+		// For a subset an empty list means none; in a policy it means all.
+		if a.match.Allowed, err = p.set.Subset(listed(c.Templates), listed(c.Signatures)); err != nil {
+			return nil, err
+		}
 	}
 	if c.FallbackTemplate != "" {
 		a.fallback = p.templates[c.FallbackTemplate]
@@ -151,6 +162,13 @@ func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (*account, 
 	}
 	a.addCharges()
 	return a, nil
+}
+
+func listed(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	return names
 }
 
 // addCharges sets what accepting one message costs. A refused charge tells the ESME to slow down

@@ -8,9 +8,6 @@ import (
 	"smppbridge/store"
 )
 
-// esmClassReceipt marks a deliver_sm as a delivery receipt (SMPP 3.4, 5.2.12).
-const esmClassReceipt = 0x04
-
 // receiptForm is how an account wants its receipts. Many clients read only the text, some only
 // the TLVs, so that both are there by default.
 type receiptForm struct{ text, tlvs bool }
@@ -37,13 +34,18 @@ func (f receiptForm) deliverSM(r *store.Receipt) *smpp.DeliverSM {
 	if r.Ending == store.EndDelivered {
 		receipt.Dlvrd = 1
 	}
-	m := &smpp.DeliverSM{}
-	m.ServiceType = r.ServiceType
-	m.Source = smpp.Address(r.Dest)
-	m.Dest = smpp.Address(r.Source)
-	m.ESMClass = esmClassReceipt
+	m := &smpp.DeliverSM{
+		ServiceType:     r.ServiceType,
+		SourceAddrTON:   r.Dest.TON,
+		SourceAddrNPI:   r.Dest.NPI,
+		SourceAddr:      r.Dest.Addr,
+		DestAddrTON:     r.Source.TON,
+		DestAddrNPI:     r.Source.NPI,
+		DestinationAddr: r.Source.Addr,
+		ESMClass:        smpp.ESMClassReceipt,
+	}
 	if f.text {
-		m.ShortMessage = receipt.Text()
+		m.ShortMessage = receipt.ShortMessage()
 	}
 	if f.tlvs {
 		m.TLVs = receipt.TLVs()

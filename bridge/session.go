@@ -47,7 +47,9 @@ func (b *Bridge) Bind(ctx context.Context, s *smpp.Session, req *smpp.Bind) (smp
 	if open.Bind.Receives {
 		b.courier.join(sess)
 	}
-	return smpp.Options{Window: acct.SessionWindow}, nil
+	opts := b.cfg.Session
+	opts.Window = acct.SessionWindow
+	return opts, nil
 }
 
 // Closed forgets a session. Its receipts go to the account's other binds, or wait.

@@ -8,8 +8,11 @@ import (
 	"smppbridge/store"
 )
 
-// errNoText refuses an empty message.
-var errNoText = errors.New("message has no text")
+// Why submits are refused.
+var (
+	errNoText  = errors.New("message has no text")
+	errExpired = errors.New("validity_period is over before the message may be sent")
+)
 
 // SubmitSM takes a submit_sm from a session's reader goroutine: it decides what the message is
 // and leaves the rest to the batcher. It implements smpp.Backend.
@@ -72,12 +75,12 @@ func (a *account) decide(m *smpp.SubmitSM, now time.Time) (store.Message, error)
 		KeepText:           a.KeepTexts,
 		PolicyVersion:      a.version,
 	}
-	concat, payload, whole, err := m.Segment()
+	concat, payload, part, err := m.Segment()
 	if err != nil {
 		return store.Message{}, err
 	}
 	validity := a.Validity.Std()
-	if whole {
+	if !part {
 		text, err := smpp.DecodeText(m.DataCoding, a.alphabet, payload)
 		if err != nil {
 			return store.Message{}, err
@@ -123,32 +126,27 @@ func (a *account) fill(msg *store.Message, text string) (*approved, error) {
 // schedule sets when msg may be sent and until when it is worth sending. The ESME may shorten
 // the validity of the class and the account, not lengthen it: an old one-time code does harm.
 func (a *account) schedule(msg *store.Message, m *smpp.SubmitSM, now time.Time, validity time.Duration) error {
-	start := now
-	if m.ScheduleDeliveryTime != "" {
-		at, err := smpp.ParseTime(m.ScheduleDeliveryTime, now)
-		if err != nil {
-			return &smpp.StatusError{Status: smpp.StatusInvSched, Err: err}
-		}
-		if at.After(now) {
-			start = at
-			msg.SendAt = at.UnixMilli()
-		}
+	start, err := m.Schedule(now)
+	if err != nil {
+		return err
+	}
+	if start.After(now) {
+		msg.SendAt = start.UnixMilli()
+	} else {
+		start = now
 	}
 	if validity > 0 {
 		msg.Expires = start.Add(validity).UnixMilli()
 	}
-	if m.ValidityPeriod == "" {
-		return nil
-	}
-	until, err := smpp.ParseTime(m.ValidityPeriod, now)
-	if err != nil {
-		return &smpp.StatusError{Status: smpp.StatusInvExpiry, Err: err}
-	}
-	if !until.After(start) {
-		return &smpp.StatusError{Status: smpp.StatusInvExpiry, Err: errors.New("validity_period is over before the message may be sent")}
-	}
-	if ms := until.UnixMilli(); msg.Expires == 0 || ms < msg.Expires {
-		msg.Expires = ms
+	until, err := m.Expiry(now)
+	switch {
+	case err != nil:
+		return err
+	case until.IsZero():
+	case !until.After(start):
+		return &smpp.StatusError{Status: smpp.StatusInvExpiry, Err: errExpired}
+	case msg.Expires == 0 || until.UnixMilli() < msg.Expires:
+		msg.Expires = until.UnixMilli()
 	}
 	return nil
 }

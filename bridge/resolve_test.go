@@ -1,0 +1,42 @@
+package bridge
+
+import (
+	"testing"
+	"time"
+)
+
+// TestNextQuery: an uncertain attempt is asked for at 5, 15, 45 and 120 s, then every two
+// minutes, and at the moment its patience ends.
+func TestNextQuery(t *testing.T) {
+	tests := []struct {
+		name          string
+		age, patience time.Duration
+		asked         bool
+		want          time.Duration
+	}{
+		{"just begun", time.Second, 5 * time.Minute, true, 4 * time.Second},
+		{"after the first", 5 * time.Second, 5 * time.Minute, true, 10 * time.Second},
+		{"after the second", 15 * time.Second, 5 * time.Minute, true, 30 * time.Second},
+		{"after the fourth", 2 * time.Minute, time.Hour, true, 2 * time.Minute},
+		{"patience ends first", 4 * time.Minute, 5 * time.Minute, true, time.Minute},
+		{"no patience left", 10 * time.Minute, 5 * time.Minute, true, 2 * time.Minute},
+		{"the query failed", time.Second, 5 * time.Minute, false, findAgain},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := nextQuery(tt.age, tt.patience, tt.asked); got != tt.want {
+				t.Errorf("nextQuery(%v, %v, %v) = %v, want %v", tt.age, tt.patience, tt.asked, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	for tries, most := range map[int]time.Duration{0: time.Second, 1: 2 * time.Second, 5: 32 * time.Second, 6: time.Minute, 200: time.Minute} {
+		for range 100 {
+			if d := backoff(tries); d > most || d < most*3/4 {
+				t.Fatalf("backoff(%d) = %v, want between %v and %v", tries, d, most*3/4, most)
+			}
+		}
+	}
+}

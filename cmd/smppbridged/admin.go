@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"smppbridge/bridge/aliyun"
+	"smppbridge/store"
+)
+
+// startAdmin serves /metrics, health, /v1 and pprof. It is the first part to start and the last
+// to stop, so that an operator can see both.
+func (n *node) startAdmin(context.Context) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", n.readyz)
+	mux.HandleFunc("GET /v1/status", n.started(n.status))
+	mux.HandleFunc("GET /v1/messages/{id}", n.started(n.message))
+	mux.HandleFunc("POST /v1/pause", n.started(func(w http.ResponseWriter, _ *http.Request) {
+		n.bridge.Pause()
+		writeJSON(w, http.StatusOK, map[string]bool{"paused": true})
+	}))
+	mux.HandleFunc("POST /v1/resume", n.started(func(w http.ResponseWriter, _ *http.Request) {
+		n.bridge.Resume()
+		writeJSON(w, http.StatusOK, map[string]bool{"paused": false})
+	}))
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	addr, err := n.serveHTTP("admin HTTP", n.opts.HTTP.Listen, mux)
+	n.httpAddr = addr
+	return err
+}
+
+// startCallback serves the paths that Alibaba Cloud pushes reports to.
+func (n *node) startCallback(context.Context) error {
+	if n.opts.Callback.Listen == "" {
+		return nil
+	}
+	h := aliyun.PushHandler(n.bridge, n.opts.CallbackSecret, n.log, n.registry)
+	addr, err := n.serveHTTP("callback HTTP", n.opts.Callback.Listen, h)
+	n.callbackAddr = addr
+	return err
+}
+
+func (n *node) serveHTTP(name, listen string, h http.Handler) (net.Addr, error) {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, err
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
+	go func() { // ends with Shutdown
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			n.fail(name, err)
+		}
+	}()
+	n.undo.add(name, stopWithin, srv.Shutdown)
+	return l.Addr(), nil
+}
+
+// started refuses requests that come before the node has its parts.
+func (n *node) started(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !n.up.Load() {
+			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": "starting"})
+			return
+		}
+		h(w, r)
+	}
+}
+
+// readyz answers 200 if a message would be accepted now.
+func (n *node) readyz(w http.ResponseWriter, _ *http.Request) {
+	if err := n.ready(); err != nil {
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": err.Error()})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+func (n *node) ready() error {
+	switch {
+	case !n.up.Load():
+		return errors.New("starting")
+	case n.draining.Load():
+		return errors.New("draining")
+	}
+	if err := n.cluster.Ready(); err != nil {
+		return err
+	}
+	return n.bridge.Ready()
+}
+
+// message answers "where is my SMS?".
+func (n *node) message(w http.ResponseWriter, r *http.Request) {
+	where, err := n.bridge.Where(r.PathValue("id"))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		writeJSON(w, http.StatusNotFound, map[string]string{"error": err.Error()})
+	case err != nil:
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+	default:
+		writeJSON(w, http.StatusOK, where)
+	}
+}
+
+// status shows the figures an operator asks for first.
+func (n *node) status(w http.ResponseWriter, _ *http.Request) {
+	ready := "ready"
+	if err := n.ready(); err != nil {
+		ready = err.Error()
+	}
+	f := n.store.Figures()
+	states := make(map[string]uint64)
+	for s := store.StateAccepted; s <= store.StateJoined; s++ {
+		states[s.String()] = uint64(f.Messages[s])
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"node":           n.opts.NodeID,
+		"version":        version(),
+		"ready":          ready,
+		"leader":         n.cluster.LeaderID(),
+		"paused":         n.bridge.Paused(),
+		"policy_version": n.store.Policy().Version,
+		"messages":       states,
+		"outbox":         f.Outbox,
+		"binds":          n.store.AllBinds(),
+		"store":          f,
+		"cluster":        n.cluster.Figures(),
+	})
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(v) // the client is gone
+}
