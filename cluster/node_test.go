@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -66,7 +67,8 @@ func TestFirstAcceptIsQuick(t *testing.T) {
 }
 
 func TestRestartKeepsStateAndAppliesNothingAgain(t *testing.T) {
-	s := newSite(t, nil)
+	addr := freeAddr(t) // with another one at the restart, the leader would write it down
+	s := newSite(t, func(c *Config) { c.Addr = addr })
 	s.start()
 	s.accepts(1, 50)
 	index, term := s.store.Applied()
@@ -303,4 +305,15 @@ func writeFile(t *testing.T, path string, b []byte) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// freeAddr returns an address on which a node can listen, several times.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }

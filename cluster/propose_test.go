@@ -244,7 +244,10 @@ func TestApplyErrorIsFatal(t *testing.T) {
 
 func checkFault(t *testing.T, s *site) {
 	t.Helper()
-	eventually(t, "raft to be stopped", func() bool { return s.node.raft.State() == raft.Shutdown })
+	<-s.node.fault.ch
+	if err := s.node.stopRaft().Error(); err != nil { // waits for Raft's goroutines
+		t.Error(err)
+	}
 	if got := s.faults(); len(got) != 1 {
 		t.Errorf("Fatal was called %d times: %v", len(got), got)
 	}

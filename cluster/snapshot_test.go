@@ -1,0 +1,198 @@
+package cluster
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/raft"
+)
+
+// TestFileIsTheSnapshot: what is streamed is the state of one moment, under the index it holds, while
+// Apply goes on; another store takes it in.
+func TestFileIsTheSnapshot(t *testing.T) {
+	s := newSite(t, nil)
+	s.start()
+	s.accepts(1, 30)
+	list, err := s.node.snaps.List()
+	if err != nil || len(list) != 1 {
+		t.Fatalf("list: %v, %v", list, err)
+	}
+	meta, src, err := s.node.snaps.Open(list[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held, ok := s.node.snaps.held(); !ok || held > meta.Index {
+		t.Errorf("the log is held from %d, %v, want at most %d", held, ok, meta.Index)
+	}
+	s.accepts(31, 60)
+	if i, _ := s.store.Applied(); i <= meta.Index {
+		t.Fatalf("applied %d while the snapshot of %d is open", i, meta.Index)
+	}
+	to := newSite(t, nil)
+	to.openStore()
+	f := &fsm{store: to.store, fault: newFault(nil)}
+	if err := install(f, to.dir, meta, src); err != nil {
+		t.Fatal(err)
+	}
+	if err := src.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if _, ok := s.node.snaps.held(); ok {
+		t.Error("the log is held after the stream")
+	}
+	if index, term := to.store.Applied(); index != meta.Index || term != meta.Term {
+		t.Errorf("installed %d of term %d, want %d of %d", index, term, meta.Index, meta.Term)
+	}
+	if got := count(t, to.store); len(got) != 30 {
+		t.Errorf("%d messages installed, want the 30 of the snapshot's moment", len(got))
+	}
+}
+
+// install passes a snapshot through a store of snapshots as Raft does.
+func install(f *fsm, dir string, meta *raft.SnapshotMeta, src io.Reader) error {
+	snaps, err := newSnapshotStore(f.store, filepath.Join(dir, "received"))
+	if err != nil {
+		return err
+	}
+	sink, err := snaps.Create(meta.Version, meta.Index, meta.Term, meta.Configuration, meta.ConfigurationIndex, nil)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(sink, src)
+	if err == nil && n != meta.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return errors.Join(err, sink.Cancel())
+	}
+	if err := sink.Close(); err != nil {
+		return err
+	}
+	_, rc, err := snaps.Open(sink.ID())
+	if err != nil {
+		return err
+	}
+	defer rc.Close()
+	return f.Restore(rc)
+}
+
+// TestOlderSnapshotIsRefused: the applied index is never lowered.
+func TestOlderSnapshotIsRefused(t *testing.T) {
+	s := newSite(t, nil)
+	s.start()
+	s.accepts(1, 5)
+	meta, src, err := s.node.snaps.Open(fileID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	s.accepts(6, 10)
+	index, _ := s.store.Applied()
+	if err := install(s.node.fsm, t.TempDir(), meta, src); !errors.Is(err, errOldSnapshot) {
+		t.Errorf("install %d over %d: %v, want errOldSnapshot", meta.Index, index, err)
+	}
+	// It may also grow old between its reception and its installation.
+	f, err := os.Create(filepath.Join(t.TempDir(), "received"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := &receivedSource{File: f, meta: *meta}
+	if err := s.node.fsm.Restore(late); !errors.Is(err, errOldSnapshot) {
+		t.Errorf("restore %d over %d: %v, want errOldSnapshot", meta.Index, index, err)
+	}
+	if err := late.Close(); err != nil {
+		t.Error(err)
+	}
+	if got, _ := s.store.Applied(); got != index || s.node.fault.get() != nil {
+		t.Errorf("applied %d, want %d; fault %v", got, index, s.node.fault.get())
+	}
+}
+
+// TestOwnFileRestoresToItself: Raft may restore the snapshot that the file is.
+func TestOwnFileRestoresToItself(t *testing.T) {
+	s := newSite(t, nil)
+	s.start()
+	s.accepts(1, 5)
+	index, _ := s.store.Applied()
+	_, src, err := s.node.snaps.Open(fileID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.node.fsm.Restore(src); err != nil {
+		t.Errorf("restore: %v", err)
+	}
+	if err := src.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if got, _ := s.store.Applied(); got != index {
+		t.Errorf("applied %d, want %d", got, index)
+	}
+	s.check(1, 5)
+}
+
+// TestDamagedSnapshotIsFatal: what was received is not a file of the store's.
+func TestDamagedSnapshotIsFatal(t *testing.T) {
+	s := newSite(t, nil)
+	s.start()
+	s.accepts(1, 5)
+	meta, src, err := s.node.snaps.Open(fileID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := src.Close(); err != nil {
+		t.Fatal(err)
+	}
+	to := newSite(t, nil)
+	to.openStore()
+	f := &fsm{store: to.store, fault: newFault(nil)}
+	damaged := *meta
+	if err := install(f, to.dir, &damaged, strings.NewReader(strings.Repeat("x", int(meta.Size)))); err == nil {
+		t.Error("a damaged snapshot was installed")
+	}
+	if f.fault.get() == nil {
+		t.Error("no fault after a damaged snapshot")
+	}
+	if _, err := f.Snapshot(); err == nil {
+		t.Error("the state machine goes on")
+	}
+}
+
+func TestEmptySnapshotIsRefused(t *testing.T) {
+	s := newSite(t, nil)
+	s.openStore()
+	snaps, err := newSnapshotStore(s.store, filepath.Join(s.dir, "received"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, err := snaps.List(); err != nil || len(list) != 0 {
+		t.Errorf("snapshots of an empty store: %v, %v", list, err)
+	}
+	sink, err := snaps.Create(1, 9, 2, raft.Configuration{}, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Close(); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("close: %v, want io.ErrUnexpectedEOF", err)
+	}
+	if _, _, err := snaps.Open(sink.ID()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("open: %v, want os.ErrNotExist", err)
+	}
+}
+
+// TestReceivedLeftoversAreRemoved: a crash while a snapshot came in.
+func TestReceivedLeftoversAreRemoved(t *testing.T) {
+	s := newSite(t, nil)
+	dir := s.config().receivedDir()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "received-2-9-1"), []byte("half of it"))
+	s.start()
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left in the folder: %v, %v", left, err)
+	}
+}
