@@ -11,14 +11,18 @@ import (
 
 // newPDU returns an empty PDU of that name, or nil if package smpp has no type for it.
 func newPDU(id smpp.CommandID) smpp.PDU {
-	p, err := smpp.Decode(smpp.Header{ID: id}, emptyBody[:])
+	body := emptyBody[:]
+	if id.IsResponse() {
+		body = nil
+	}
+	p, err := smpp.Decode(smpp.Header{ID: id}, body)
 	if err != nil {
 		return nil
 	}
 	return p
 }
 
-// emptyBody decodes as each PDU with all fields empty.
+// emptyBody decodes as each request with all fields empty.
 var emptyBody [17]byte
 
 // fields returns where p keeps each field, by the standard's name: *string, *byte
