@@ -79,7 +79,7 @@ func (l *loaded) rebuild(tx *bolt.Tx) error {
 		return err
 	}
 	l.machine.cluster, l.machine.meta = h.cluster, h.meta
-	l.view.meta, l.view.configuration = h.meta, h.configuration
+	l.view.cluster, l.view.meta, l.view.configuration = h.cluster, h.meta, h.configuration
 	steps := []struct {
 		bucket bucketID
 		each   func(tx *bolt.Tx, k, v []byte) error

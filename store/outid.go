@@ -15,7 +15,7 @@ func outID(cluster string, epoch uint64, id AttemptID) string {
 func (s *Store) OutID(id AttemptID) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return outID(s.cluster, s.view.meta.epoch, id)
+	return outID(s.view.cluster, s.view.meta.epoch, id)
 }
 
 // ParseOutID reads an OutId that a store made. A report whose OutId is another's gives an error.

@@ -100,7 +100,8 @@ func (s *Store) Attempt(id AttemptID) (Attempt, error) {
 		if err != nil {
 			return fmt.Errorf("attempt %d: %w", id, err)
 		}
-		a = Attempt{ID: id, OutID: outID(s.cluster, r.epoch, id), Route: r.route, Begun: r.begun, BizID: r.bizID}
+		cluster := string(bktMeta.find(tx).Get([]byte(metaCluster)))
+		a = Attempt{ID: id, OutID: outID(cluster, r.epoch, id), Route: r.route, Begun: r.begun, BizID: r.bizID}
 		a.Members = make([]Member, len(r.members))
 		for i := range r.members {
 			a.Members[i] = Member{Number: r.members[i].number, Phone: r.members[i].phone}

@@ -84,8 +84,8 @@ func (s *Store) restore(r io.Reader) error {
 	h, err := s.inspect(temp)
 	switch {
 	case err != nil:
-	case h.cluster != s.cluster:
-		err = fmt.Errorf("the snapshot is of cluster %q, this node of %q", h.cluster, s.cluster)
+	case h.cluster != s.machine.cluster && s.machine.meta.index > 0: // a node that joins has its cluster's id from its first snapshot
+		err = fmt.Errorf("the snapshot is of cluster %q, this node of %q", h.cluster, s.machine.cluster)
 	case h.meta.index <= s.machine.meta.index:
 		s.log.Info("snapshot is not ahead of the state, kept the state", "index", h.meta.index)
 		return removeLeftovers(s.path)

@@ -55,7 +55,6 @@ type Store struct {
 	path    string
 	options Options
 	log     *slog.Logger
-	cluster string // fixed at Open; a Restore brings the same one
 
 	// What follows belongs to the goroutine that applies.
 	machine *machine
@@ -119,7 +118,6 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
-	s.cluster = l.machine.cluster
 	s.machine, s.file, s.view = l.machine, l.file, l.view
 	s.log.Info("store opened", "index", s.view.meta.index, "term", s.view.meta.term)
 	return nil

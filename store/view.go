@@ -8,6 +8,7 @@ import (
 // A view is what readers see of the state without the file. It changes after each commit, as a
 // whole, so it never shows what a crash would undo. Nothing in it decides anything inside Apply.
 type view struct {
+	cluster       string // the id that OutIds begin with
 	meta          meta
 	configuration []byte
 	policy        Policy            // in force
