@@ -16,10 +16,10 @@ type Credentials interface {
 	Keys() (Keys, error)
 }
 
-// Keys are an AccessKey, perhaps a temporary one. They are kept behind a pointer, and every way
-// of printing them prints a placeholder, so that no careless %+v of something that holds them
-// shows them.
-type Keys struct{ secret *accessKey }
+// Keys are an AccessKey, perhaps a temporary one. Every way of printing them prints a
+// placeholder, and they are kept inside a function, so that printing something that holds them in
+// an unexported field does not show them either (package fmt follows pointers there).
+type Keys struct{ reveal func() *accessKey }
 
 type accessKey struct{ id, secret, token string }
 
@@ -32,7 +32,12 @@ func newKeys(id, secret, token string) (Keys, error) {
 	if !printable(id) || !printable(secret) || id == "" || secret == "" || !printable(token) {
 		return Keys{}, errKeys
 	}
-	return Keys{&accessKey{id, secret, token}}, nil
+	return keysOf(id, secret, token), nil
+}
+
+func keysOf(id, secret, token string) Keys {
+	key := &accessKey{id, secret, token}
+	return Keys{func() *accessKey { return key }}
 }
 
 func printable(s string) bool {
@@ -59,25 +64,25 @@ func (Keys) LogValue() slog.Value { return slog.StringValue(hiddenKeys) }
 func (Keys) MarshalText() ([]byte, error) { return []byte(hiddenKeys), nil }
 
 // sdk wraps the keys for the SDK.
-func (k Keys) sdk() sdkcredentials.Credential { return fixedCredential{k.secret} }
+func (k Keys) sdk() sdkcredentials.Credential { return fixedCredential{k} }
 
 // noCredential is what a client that is never called has.
-func noCredential() sdkcredentials.Credential { return fixedCredential{&accessKey{}} }
+func noCredential() sdkcredentials.Credential { return keysOf("", "", "").sdk() }
 
 // fixedCredential implements the SDK's interface with keys that were fetched before the call. So
 // an error while fetching them is known as such, and the SDK never refreshes keys in the middle
 // of two calls at once, which it does without a lock.
-type fixedCredential struct{ key *accessKey }
+type fixedCredential struct{ keys Keys }
 
-func (f fixedCredential) GetAccessKeyId() (*string, error)     { return &f.key.id, nil }
-func (f fixedCredential) GetAccessKeySecret() (*string, error) { return &f.key.secret, nil }
-func (f fixedCredential) GetSecurityToken() (*string, error)   { return &f.key.token, nil }
+func (f fixedCredential) GetAccessKeyId() (*string, error)     { return &f.keys.reveal().id, nil }
+func (f fixedCredential) GetAccessKeySecret() (*string, error) { return &f.keys.reveal().secret, nil }
+func (f fixedCredential) GetSecurityToken() (*string, error)   { return &f.keys.reveal().token, nil }
 func (f fixedCredential) GetBearerToken() *string              { return new(string) }
 
 // GetType names the kind of key to the SDK, which wants to know only whether it is a bearer token.
 func (f fixedCredential) GetType() *string {
 	kind := "access_key"
-	if f.key.token != "" {
+	if f.keys.reveal().token != "" {
 		kind = "sts"
 	}
 	return &kind

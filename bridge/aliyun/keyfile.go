@@ -143,7 +143,7 @@ func parseKeys(text string) (Keys, error) {
 	case len(bare) == 0 && named["access_key_id"] != "" && named["access_key_secret"] != "":
 		return newKeys(named["access_key_id"], named["access_key_secret"], named["security_token"])
 	}
-	return Keys{}, errors.New("want two lines, id and secret, or access_key_id: and access_key_secret:")
+	return Keys{}, errors.New("want two lines, id and secret, or the keys access_key_id and access_key_secret")
 }
 
 // unquote removes one pair of quotes.

@@ -1,0 +1,424 @@
+package aliyun
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alibabacloud-go/tea/tea"
+	sdkcredentials "github.com/aliyun/credentials-go/credentials"
+)
+
+// wantKeys checks what c gives.
+func wantKeys(t *testing.T, c Credentials, id, secret, token string) {
+	t.Helper()
+	keys, err := c.Keys()
+	if err != nil {
+		t.Errorf("keys: %v", err)
+		return
+	}
+	if got := *keys.reveal(); got != (accessKey{id, secret, token}) {
+		t.Error("got other keys than wanted")
+	}
+}
+
+// No way of printing something that holds keys shows them.
+func TestKeysAreHidden(t *testing.T) {
+	keys, err := newKeys(testKeyID, testSecret, "tok-482913")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type holder struct {
+		Keys   Keys
+		inner  Keys
+		Source Credentials
+	}
+	file := &keyFile{path: "x", keys: keys}
+	r := &role{config: &sdkcredentials.Config{AccessKeySecret: tea.String(testSecret)}}
+	r.current.Store(&roleKeys{keys: keys})
+	for _, v := range []any{keys, &keys, holder{keys, keys, static{keys}}, &holder{keys, keys, file}, file, r, keys.sdk(), testRoute(t)} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			checkNoSecret(t, fmt.Sprintf(verb, v))
+		}
+		var logged bytes.Buffer
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "v", v)
+		if encoded, err := json.Marshal(v); err == nil {
+			logged.Write(encoded)
+		}
+		checkNoSecret(t, logged.String())
+	}
+	if got := keys.String(); got != "[AccessKey]" {
+		t.Errorf("String() = %q", got)
+	}
+}
+
+func testRoute(t *testing.T) Route { return plainRoute(t, "http://127.0.0.1:1") }
+
+func TestStatic(t *testing.T) {
+	for _, bad := range [][3]string{
+		{"", "s", ""}, {"i", "", ""}, {"i\n", "s", ""}, {"i", "s s", ""}, {"i", "s", "t\r"}, {"é", "s", ""},
+	} {
+		if _, err := Static(bad[0], bad[1], bad[2]); err == nil {
+			t.Errorf("%q was taken for a key", bad)
+		}
+	}
+	c, err := Static("i", "s", "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, c, "i", "s", "t")
+}
+
+func clearEnv(t *testing.T) {
+	for _, name := range []string{
+		envKeyID, envKeyIDOld, envSecret, envToken, sdkcredentials.ENVCredentialFile, sdkcredentials.ENVEcsMetadata, "CREDENTIALS_DIRECTORY",
+	} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("HOME", t.TempDir())
+}
+
+func TestFromEnv(t *testing.T) {
+	clearEnv(t)
+	if _, err := FromEnv(); err == nil || !strings.Contains(err.Error(), "ALIBABA_CLOUD_ACCESS_KEY_ID") {
+		t.Errorf("empty environment: %v", err)
+	}
+	t.Setenv(envSecret, "s")
+	t.Setenv(envKeyIDOld, "old")
+	c, err := FromEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, c, "old", "s", "")
+	t.Setenv(envKeyID, "new")
+	t.Setenv(envToken, "t")
+	if c, err = FromChain(); err != nil { // the environment is the first of the chain
+		t.Fatal(err)
+	}
+	wantKeys(t, c, "new", "s", "t")
+	t.Setenv(envKeyID, "a b")
+	if _, err := FromEnv(); !errors.Is(err, errKeys) {
+		t.Errorf("a key with a space: %v", err)
+	}
+}
+
+// writeKeyFile writes a file with the given mode, and returns its path.
+func writeKeyFile(t *testing.T, dir, text string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(dir, "key")
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestFromFileForms(t *testing.T) {
+	clearEnv(t)
+	tests := []struct {
+		text              string
+		id, secret, token string // id empty: refused
+	}{
+		{"LTAI1\nsecret1\n", "LTAI1", "secret1", ""},
+		{"LTAI1\r\nsecret1", "LTAI1", "secret1", ""},
+		{"LTAI1\nsecret1\ntoken1\n", "LTAI1", "secret1", "token1"},
+		{"access_key_id: LTAI1\naccess_key_secret: secret1\n", "LTAI1", "secret1", ""},
+		{"---\n# ours\naccess_key_secret: \"secret1\"\naccess_key_id: 'LTAI1'\nsecurity_token: t\n", "LTAI1", "secret1", "t"},
+		{"", "", "", ""},
+		{"LTAI1\n", "", "", ""},
+		{"1\n2\n3\n4\n", "", "", ""},
+		{"access_key_id: LTAI1\n", "", "", ""},
+		{"access_key_id: LTAI1\nsecret1\n", "", "", ""},
+		{"LTAI1 secret1\nx\n", "", "", ""},
+	}
+	for _, tt := range tests {
+		c, err := FromFile(writeKeyFile(t, t.TempDir(), tt.text, 0o600))
+		if tt.id == "" {
+			if err == nil {
+				t.Errorf("%q was taken for keys", tt.text)
+			} else if strings.Contains(err.Error(), "LTAI1") || strings.Contains(err.Error(), "secret1") {
+				t.Errorf("%q: the error quotes it: %v", tt.text, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", tt.text, err)
+			continue
+		}
+		wantKeys(t, c, tt.id, tt.secret, tt.token)
+	}
+}
+
+// A file that others can read is refused, but for those of systemd.
+func TestFromFilePermissions(t *testing.T) {
+	clearEnv(t)
+	dir := t.TempDir()
+	for mode, ok := range map[os.FileMode]bool{0o600: true, 0o400: true, 0o640: false, 0o604: false, 0o660: false, 0o444: false} {
+		_, err := FromFile(writeKeyFile(t, t.TempDir(), "i\ns\n", mode))
+		if (err == nil) != ok {
+			t.Errorf("mode %o: %v", mode, err)
+		}
+	}
+	path := writeKeyFile(t, dir, "i\ns\n", 0o440)
+	if _, err := FromFile(path); !errors.Is(err, errOpenFile) {
+		t.Errorf("mode 440: %v", err)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	if _, err := FromFile(path); err != nil {
+		t.Errorf("in $CREDENTIALS_DIRECTORY: %v", err)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", filepath.Join(dir, "key-of-another-service"))
+	if _, err := FromFile(path); !errors.Is(err, errOpenFile) {
+		t.Errorf("outside of $CREDENTIALS_DIRECTORY: %v", err)
+	}
+	if _, err := FromFile(dir); err == nil {
+		t.Error("a directory was taken for a file")
+	}
+	if _, err := FromFile(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+}
+
+// A file that changes is read again, after a second at the latest; a bad one gives no keys.
+func TestFromFileChanges(t *testing.T) {
+	clearEnv(t)
+	dir := t.TempDir()
+	now := time.Unix(1e9, 0)
+	f := &keyFile{path: writeKeyFile(t, dir, "i1\ns1\n", 0o600), now: func() time.Time { return now }}
+	wantKeys(t, f, "i1", "s1", "")
+	writeKeyFile(t, dir, "i2-longer\ns2\n", 0o600)
+	wantKeys(t, f, "i1", "s1", "")
+	now = now.Add(recheckKeyFile)
+	wantKeys(t, f, "i2-longer", "s2", "")
+	steps := []struct {
+		name string
+		do   func() error
+		good bool
+	}{
+		{"removed", func() error { return os.Remove(f.path) }, false},
+		{"back", func() error { writeKeyFile(t, dir, "i2-longer\ns2\n", 0o600); return nil }, true},
+		{"bad", func() error { writeKeyFile(t, dir, "x", 0o600); return nil }, false},
+		{"good again", func() error { writeKeyFile(t, dir, "i2-longer\ns2\n", 0o600); return nil }, true},
+		{"opened to others", func() error { return os.Chmod(f.path, 0o644) }, false},
+		{"closed again", func() error { return os.Chmod(f.path, 0o600) }, true},
+	}
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(recheckKeyFile)
+		if _, err := f.Keys(); (err == nil) != step.good {
+			t.Errorf("%s: %v", step.name, err)
+		}
+	}
+}
+
+func TestFromChainProfile(t *testing.T) {
+	clearEnv(t)
+	dir := t.TempDir()
+	if _, err := FromChain(); err == nil || !strings.Contains(err.Error(), "neither") {
+		t.Errorf("nothing anywhere: %v", err)
+	}
+	use := func(text string) (Credentials, error) {
+		t.Setenv(sdkcredentials.ENVCredentialFile, writeKeyFile(t, dir, text, 0o600))
+		return FromChain()
+	}
+	c, err := use("[other]\ntype = sts\n[default]\n; ours\ntype = access_key\naccess_key_id = i\naccess_key_secret = \"s=1\"\n[x]\naccess_key_id = no\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, c, "i", "s=1", "")
+	if c, err = use("[default]\ntype=sts\naccess_key_id=i\naccess_key_secret=s\nsecurity_token=t\n"); err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, c, "i", "s", "t")
+	for text, want := range map[string]string{
+		"[default]\ntype=ecs_ram_role\nrole_name=r\n":                                                           "ecs_ram_role",
+		"[default]\ntype=ram_role_arn\naccess_key_id=i\naccess_key_secret=s\nrole_arn=a\nrole_session_name=n\n": "ram_role_arn",
+	} {
+		c, err := use(text)
+		r, ok := c.(*role)
+		if err != nil || !ok || *r.source.GetType() != want {
+			t.Errorf("%s: %T, %v", want, c, err)
+		}
+	}
+	for _, bad := range []string{
+		"", "[default]\n", "[default]\ntype=bearer\n", "[default]\ntype=access_key\naccess_key_id=" + testKeyID + "\n",
+		"[default]\ntype=ram_role_arn\naccess_key_secret=" + testSecret + "\n",
+	} {
+		_, err := use(bad)
+		if err == nil {
+			t.Errorf("%q was taken for a profile", bad)
+		}
+		checkNoSecret(t, fmt.Sprint(err))
+	}
+	t.Setenv(sdkcredentials.ENVCredentialFile, filepath.Join(dir, "missing"))
+	if _, err := FromChain(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a profile that is named but missing: %v", err)
+	}
+}
+
+// The default file, which the library itself does not find, and the instance role.
+func TestFromChainDefaults(t *testing.T) {
+	clearEnv(t)
+	t.Setenv(sdkcredentials.ENVEcsMetadata, "my-role")
+	c, err := FromChain()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, ok := c.(*role); !ok || *r.source.GetType() != "ecs_ram_role" {
+		t.Errorf("with ALIBABA_CLOUD_ECS_METADATA: %T", c)
+	}
+	dir := filepath.Join(os.Getenv("HOME"), ".alibabacloud")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := "[default]\ntype=access_key\naccess_key_id=i\naccess_key_secret=s\n"
+	if err := os.WriteFile(filepath.Join(dir, "credentials"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = FromChain(); err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, c, "i", "s", "")
+}
+
+// Keys of a role are fetched once for many callers, kept while new ones cannot be had, and
+// dropped when the API says they have expired.
+func TestRoleKeys(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	var fetches atomic.Int32
+	var failure error
+	r, err := newRole(&sdkcredentials.Config{Type: tea.String("ecs_ram_role"), RoleName: tea.String("r")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.now = func() time.Time { return now }
+	r.fetch = func(sdkcredentials.Credential) (Keys, error) {
+		n := fetches.Add(1)
+		if failure != nil {
+			return Keys{}, failure
+		}
+		return newKeys(fmt.Sprintf("i%d", n), "s", "t")
+	}
+	failure = errNoRoleKeys
+	for range 3 {
+		if _, err := r.Keys(); err == nil {
+			t.Error("keys although none could be fetched")
+		}
+	}
+	if n := fetches.Load(); n != 1 {
+		t.Errorf("%d fetches within a second of a failure, want 1", n)
+	}
+	failure = nil
+	now = now.Add(retryFetch)
+	var group sync.WaitGroup
+	for range 32 {
+		group.Go(func() { wantKeys(t, r, "i2", "s", "t") })
+	}
+	group.Wait()
+	now = now.Add(keysFreshFor)
+	wantKeys(t, r, "i3", "s", "t")
+	failure = errNoRoleKeys
+	now = now.Add(keysFreshFor)
+	wantKeys(t, r, "i3", "s", "t") // the metadata service is away: the keys may still be good
+	r.Refresh()                    // they are not
+	if _, err := r.Keys(); err == nil {
+		t.Error("expired keys were given again")
+	}
+	failure = nil
+	now = now.Add(retryFetch)
+	wantKeys(t, r, "i6", "s", "t")
+	r.Refresh() // too soon after the last to be believed
+	wantKeys(t, r, "i6", "s", "t")
+}
+
+// A fetch that hangs does not hold up those who have keys.
+func TestRoleFetchHangs(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	var clock sync.Mutex
+	r := &role{now: func() time.Time { clock.Lock(); defer clock.Unlock(); return now }}
+	arrived, release := make(chan struct{}), make(chan struct{})
+	r.fetch = func(sdkcredentials.Credential) (Keys, error) {
+		close(arrived)
+		<-release
+		return newKeys("new", "s", "")
+	}
+	old, err := newKeys("old", "s", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.current.Store(&roleKeys{old, now.Add(-keysFreshFor)})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wantKeys(t, r, "new", "s", "")
+	}()
+	<-arrived
+	wantKeys(t, r, "old", "s", "")
+	close(release)
+	<-done
+	wantKeys(t, r, "new", "s", "")
+}
+
+// What the library says when it fails may quote keys, and is not repeated.
+func TestFetchKeys(t *testing.T) {
+	for _, failing := range []string{"id", "secret", "token"} {
+		_, err := fetchKeys(talkative{failing})
+		if !errors.Is(err, errNoRoleKeys) {
+			t.Errorf("%s: %v", failing, err)
+		}
+		checkNoSecret(t, fmt.Sprint(err))
+	}
+	keys, err := fetchKeys(talkative{})
+	if err != nil || *keys.reveal() != (accessKey{"i", "s", "t"}) {
+		t.Errorf("keys or error wrong: %v", err)
+	}
+}
+
+// talkative is a credential of the library's whose errors quote keys.
+type talkative struct{ failing string }
+
+func (c talkative) part(name, value string) (*string, error) {
+	if c.failing == name {
+		return nil, errors.New("AccessKeyId: " + testKeyID + ", AccessKeySecret: " + testSecret)
+	}
+	return &value, nil
+}
+
+func (c talkative) GetAccessKeyId() (*string, error)     { return c.part("id", "i") }
+func (c talkative) GetAccessKeySecret() (*string, error) { return c.part("secret", "s") }
+func (c talkative) GetSecurityToken() (*string, error)   { return c.part("token", "t") }
+func (c talkative) GetBearerToken() *string              { return nil }
+func (c talkative) GetType() *string                     { return tea.String("sts") }
+
+// The API's word that temporary keys have expired reaches their source.
+func TestExpiredTokenRefreshes(t *testing.T) {
+	for _, code := range []string{"InvalidSecurityToken.Expired", "MissingSecurityToken"} {
+		source := &refreshing{Credentials: testKeys(t)}
+		route := plainRoute(t, serve(t, respond(400, gateway(code, "x"))).URL)
+		route.Credentials = source
+		send(t, newClient(t, nil, route), testCall())
+		if source.refreshed != 1 {
+			t.Errorf("%s: refreshed %d times, want once", code, source.refreshed)
+		}
+	}
+}
+
+type refreshing struct {
+	Credentials
+	refreshed int
+}
+
+func (r *refreshing) Refresh() { r.refreshed++ }
