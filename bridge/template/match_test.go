@@ -60,6 +60,8 @@ func TestBacktrack(t *testing.T) {
 		"乙1-2-3-4-5。":  `阿里云 LENGTH {"a":"1-2","b":"3","c":"4-5"}`,
 		"丙一一一一一一一1":    `阿里云 REPEAT {"a":"一","b":"一一一","c":"1"}`,
 		"丙xx一一一y一1":    `阿里云 REPEAT {"a":"xx","b":"一y","c":"1"}`,
+		"丙一一":          `no_template`, // prefix and literal overlap
+		"乙1-2。":        `no_template`,
 		"丁一，★，二":       `阿里云 EMOJI {"a":"一，★","b":"二"}`,
 		"丁一，二，★":       `bad_character: template EMOJI, variable b`,
 		"戊一，a.com，二":   `bad_character: template URL, variable b`, // a URL moves no split
@@ -311,4 +313,21 @@ func FuzzTrim(f *testing.F) {
 			t.Errorf("trim(%q) = %q, want %q", s, got, want)
 		}
 	})
+}
+
+// TestSubsetOfTwins: of two templates with one text the account may use the second,
+// which is less specific than another that is found first.
+func TestSubsetOfTwins(t *testing.T) {
+	templates := []Template{{Code: "A", Text: "您${x}好"}, {Code: "B", Text: "您好${x}"}, {Code: "C", Text: "您${x}好"}}
+	for i := range few { // enough for a trie, in which B comes before its equals
+		templates = append(templates, Template{Code: fmt.Sprintf("Z%d", i), Text: fmt.Sprintf("%d${x}", i)})
+	}
+	set := mustNew(t, templates)
+	sub, err := set.Subset([]string{"B", "C"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(set.Match("您好好", Options{Sign: "阿里云", Allowed: sub})); got != `阿里云 B {"x":"好"}` {
+		t.Errorf("Match = %s", got)
+	}
 }

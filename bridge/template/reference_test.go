@@ -3,6 +3,7 @@ package template
 import (
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -36,10 +37,14 @@ func literalChars(t Template) int {
 
 func variables(t Template) int { return strings.Count(t.Text, "${") }
 
-// match returns the code and values that text must match, or the reason of the miss.
-func (r *reference) match(text string) (code string, values []string, reason Reason) {
+// match returns the code and values that text must match by one of the allowed
+// codes (nil: any), or the reason of the miss.
+func (r *reference) match(text string, allowed []string) (code string, values []string, reason Reason) {
 	reason = NoTemplate
 	for _, t := range r.templates {
+		if allowed != nil && !slices.Contains(allowed, t.Code) {
+			continue
+		}
 		literals, names, _ := parse(t.Text)
 		rules := make([]VarRule, len(names))
 		for i, name := range names {
@@ -149,15 +154,22 @@ func (c *choices) from(n int, parts ...string) string {
 }
 
 // template makes a template of few different parts, so that templates share
-// prefixes, suffixes and middles and texts are ambiguous.
-func (c *choices) template(code string) Template {
+// prefixes, suffixes and middles and texts are ambiguous. In an alike set they all
+// share prefix and suffix.
+func (c *choices) template(code string, alike bool) Template {
 	t := Template{Code: code, Vars: map[string]VarRule{}}
 	t.Text = c.from(3, "a", "b", "验", "，", "1", "aa")
+	if alike {
+		t.Text = "a"
+	}
 	for i := range c.pick(5) {
 		name := string(rune('p' + i))
 		rule := VarRule{Kind: Kind(c.pick(int(kinds))), Min: c.pick(3), Max: 3 + c.pick(4)}
 		t.Vars[name] = rule
-		t.Text += "${" + name + "}" + c.from(2, "a", "b", "验", "，", "1", "ab")
+		t.Text += "${" + name + "}" + c.from(3, "a", "b", "验", "，", "1", "ab")
+	}
+	if alike {
+		t.Text += "${z}b"
 	}
 	return t
 }
@@ -189,59 +201,86 @@ func substitute(text string, values map[string]string) string {
 	return b.String()
 }
 
-// FuzzMatch compares Match with the reference on random sets, for texts that are
-// made from a template and for any others, and puts what it matched together again.
+// FuzzMatch runs checkSet on whatever the fuzzer makes.
 func FuzzMatch(f *testing.F) {
 	f.Add([]byte("\x05abcdefghijklmnopqrstuvwxyz0123456789"), "")
 	f.Add([]byte{}, "aab，1a")
-	f.Add([]byte("\x1f\x02\x01\x02\x03\x04\x01\x02\x01\x00\x02\x05\x04\x03\x02\x01\x07\x06\x05\x04\x03\x02\x01"), "a验a验b")
-	f.Fuzz(func(t *testing.T, data []byte, text string) {
-		if len(text) > 40 || strings.Contains(text, openBracket) || strings.Contains(text, closeBracket) {
-			return
+	f.Fuzz(checkSet)
+}
+
+// TestMatchAsReference runs checkSet on random sets.
+func TestMatchAsReference(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 400 {
+		data := make([]byte, r.IntN(2000))
+		for i := range data {
+			data[i] = byte(r.Uint32())
 		}
 		c := choices(data)
-		var templates []Template
-		for i := range 1 + c.pick(40) {
-			one := c.template("T" + string(rune('A'+i)))
-			if _, err := New([]Template{one}, nil); err == nil {
-				templates = append(templates, one)
+		checkSet(t, data, c.from(12, "a", "b", "验", "，", "1", "ab"))
+	}
+}
+
+// checkSet compares Match with the reference on a set made from data, for texts
+// that are made from its templates and for another, and puts what it matched
+// together again.
+func checkSet(t *testing.T, data []byte, text string) {
+	if len(text) > 40 || strings.Contains(text, openBracket) || strings.Contains(text, closeBracket) {
+		return
+	}
+	c := choices(data)
+	var templates []Template
+	allowed := []string{}
+	alike := c.pick(2) == 1
+	for i := range 1 + c.pick(40) {
+		one := c.template("T"+string(rune('A'+i)), alike)
+		if _, err := New([]Template{one}, nil); err == nil {
+			templates = append(templates, one)
+			if c.pick(3) > 0 {
+				allowed = append(allowed, one.Code)
 			}
 		}
-		set, err := New(templates, []string{"s"})
-		if err != nil {
-			t.Fatalf("New of templates that compile alone: %v", err)
+	}
+	set, err := New(templates, []string{"s"})
+	if err != nil {
+		t.Fatalf("New of templates that compile alone: %v", err)
+	}
+	ref := newReference(templates)
+	compare(t, set, ref, strings.TrimSpace(text), allowed)
+	for _, one := range templates {
+		values := map[string]string{}
+		names, _ := set.Variables(one.Code)
+		for _, name := range names {
+			values[name] = c.value(one.Vars[name])
 		}
-		ref := newReference(templates)
-		compare(t, set, ref, strings.TrimSpace(text))
-		for _, one := range templates {
-			values := map[string]string{}
-			for name, rule := range one.Vars {
-				values[name] = c.value(rule)
-			}
-			text := substitute(one.Text, values)
-			compare(t, set, ref, text)
-			if m, err := set.Match(text, Options{Sign: "s"}); err != nil {
-				t.Errorf("Match(%q), made from %q: %v", text, one.Text, err)
-			} else if slices.Index(set.byRank, int32(m.Index)) > slices.Index(set.byRank, set.byCode[one.Code]) {
-				t.Errorf("Match(%q) = %s, less specific than %s, which it was made from", text, m.Code, one.Code)
-			}
+		text := substitute(one.Text, values)
+		compare(t, set, ref, text, nil)
+		compare(t, set, ref, text, allowed)
+		if m, err := set.Match(text, Options{Sign: "s"}); err != nil {
+			t.Errorf("Match(%q), made from %q: %v", text, one.Text, err)
+		} else if slices.Index(set.byRank, int32(m.Index)) > slices.Index(set.byRank, set.byCode[one.Code]) {
+			t.Errorf("Match(%q) = %s, less specific than %s, which it was made from", text, m.Code, one.Code)
 		}
-	})
+	}
 }
 
 // compare checks one text against the reference and against itself.
-func compare(t *testing.T, set *Set, ref *reference, text string) {
+func compare(t *testing.T, set *Set, ref *reference, text string, allowed []string) {
 	t.Helper()
-	code, values, reason := ref.match(text)
-	m, err := set.Match(text, Options{Sign: "s"})
+	sub, err := set.Subset(allowed, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, values, reason := ref.match(text, allowed)
+	m, err := set.Match(text, Options{Sign: "s", Allowed: sub})
 	if miss := (*NoMatch)(nil); errors.As(err, &miss) {
 		if code != "" || miss.Reason != reason {
-			t.Errorf("Match(%q) = %v, want template %q (reason %v)", text, err, code, reason)
+			t.Fatalf("Match(%q) = %v, want template %q (reason %v) of %+v", text, err, code, reason, ref.templates)
 		}
 		return
 	}
 	if err != nil || m.Code != code {
-		t.Fatalf("Match(%q) = %q, %v; want %q (reason %v)", text, m.Code, err, code, reason)
+		t.Fatalf("Match(%q) = %q, %v; want %q (reason %v) of %+v", text, m.Code, err, code, reason, ref.templates)
 	}
 	got := map[string]string{}
 	if err := json.Unmarshal([]byte(m.Params), &got); err != nil {
