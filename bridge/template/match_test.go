@@ -207,6 +207,19 @@ func TestSubset(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSubsetNames: names are checked when a subset is made and may be asked for later.
+func TestSubsetNames(t *testing.T) {
+	set := mustNew(t, []Template{{Code: "A", Text: "您好${a}"}, {Code: "B", Text: "您好${b}"}})
+	subset := func(codes, signs []string) *Subset {
+		t.Helper()
+		sub, err := set.Subset(codes, signs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sub
+	}
 	if _, err := set.Subset([]string{"X", "A", "Y"}, []string{"z"}); err == nil ||
 		err.Error() != "unknown template \"X\"\nunknown template \"Y\"\nunknown signature \"z\"" {
 		t.Errorf("Subset of unknown names = %v", err)
