@@ -108,7 +108,7 @@ func (c *Client) send(ctx context.Context, r *route, call bridge.Call) bridge.An
 		return notCalled(code)
 	}
 	defer r.give(sdk)
-	keys, err := r.Credentials.Keys()
+	keys, err := r.keys()
 	if err != nil {
 		return answer("SendSms", failure{code: codeNoCredentials, detail: err.Error()}, c.now())
 	}

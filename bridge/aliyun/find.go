@@ -129,7 +129,7 @@ func (r *route) queryDetails(phone, day string, number int64) (page detailPage, 
 			page, err = detailPage{}, &callError{action: queryAction, code: codePanic}
 		}
 	}()
-	keys, err := r.Credentials.Keys()
+	keys, err := r.keys()
 	if err != nil {
 		return detailPage{}, &callError{action: queryAction, code: codeNoCredentials, detail: err.Error()}
 	}

@@ -243,3 +243,17 @@ func TestBareNumber(t *testing.T) {
 		}
 	}
 }
+
+func TestParseTime(t *testing.T) {
+	want := time.Date(2026, 3, 4, 16, 0, 37, 0, time.UTC)
+	for _, in := range []string{"2026-03-05 00:00:37", " 2026-03-05 00:00:37 ", "2026-03-05T00:00:37+08:00", "2026-03-04T16:00:37Z"} {
+		if got := parseTime(in); !got.Equal(want) {
+			t.Errorf("%q: %v, want %v", in, got, want)
+		}
+	}
+	for _, in := range []string{"", "0", "2026-03-05", "yesterday", "2026-13-05 00:00:37"} {
+		if got := parseTime(in); !got.IsZero() {
+			t.Errorf("%q: %v, want none", in, got)
+		}
+	}
+}

@@ -155,6 +155,15 @@ func (r *route) take(ctx context.Context, before time.Time, now func() time.Time
 // give returns what take gave.
 func (r *route) give(sdk *dysms.Client) { r.idle <- sdk }
 
+// keys are the AccessKey for the next call. Its errors are safe to log.
+func (r *route) keys() (Keys, error) {
+	keys, err := r.Credentials.Keys()
+	if err == nil && keys.reveal == nil {
+		err = errKeys
+	}
+	return keys, err
+}
+
 // refreshKeys has the credentials fetched anew, if they can be: the API said they have expired.
 func (r *route) refreshKeys() {
 	if source, ok := r.Credentials.(interface{ Refresh() }); ok {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -244,5 +245,87 @@ func TestRedirects(t *testing.T) {
 	}
 	if second.Load() == 0 {
 		t.Error("no redirect was followed: this test tests nothing")
+	}
+}
+
+// Calls go through the proxy they are told of. What fails on the way to it was surely not sent;
+// what it answers to CONNECT is not to be told from a lost connection.
+func TestProxy(t *testing.T) {
+	forwarding := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		if r.URL.Host != "dysmsapi.invalid" || r.URL.Query().Get("OutId") != "sb-1-77" {
+			t.Errorf("the proxy was asked for host %q", r.URL.Host)
+		}
+		respond(200, okBody)(w, r)
+	})
+	tests := []struct {
+		name  string
+		plain bool
+		proxy string
+		kind  store.OutcomeKind
+		code  string
+	}{
+		{"plain", true, forwarding.URL, store.OutcomeAccepted, "OK"},
+		{"CONNECT refused", false, forwarding.URL, store.OutcomeUncertain, "connection_lost"},
+		{"no proxy there", false, "http://" + refused(t), store.OutcomeRetry, "unreachable"},
+		{"no proxy there, plain", true, "http://" + refused(t), store.OutcomeRetry, "unreachable"},
+		{"no SOCKS proxy there", false, "socks5://" + refused(t), store.OutcomeRetry, "unreachable"},
+		{"SOCKS proxy that is none", false, "socks5://" + listen(t, func(conn net.Conn) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n")
+			_, _ = conn.Read(make([]byte, 16))
+			_ = conn.Close()
+		}), store.OutcomeRetry, "unreachable"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			route := plainRoute(t, "http://dysmsapi.invalid")
+			route.Plain = tt.plain
+			c := newClient(t, nil, route)
+			proxy, err := url.Parse(tt.proxy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// As newRoute does with what the environment says, which Go reads once per process.
+			r := c.route("main")
+			r.options = runtimeOptions(r.Route, proxy)
+			if err := warmPool(r.Route, r.options); err != nil {
+				t.Fatal(err)
+			}
+			if a := send(t, c, testCall()); a.Kind != tt.kind || a.Code != tt.code {
+				t.Errorf("got %+v, want kind %d, %s", a, tt.kind, tt.code)
+			}
+		})
+	}
+}
+
+// A panic inside the SDK is an answer that nobody understands.
+func TestSDKPanics(t *testing.T) {
+	r, err := newRoute(plainRoute(t, "http://"+refused(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, bizID := r.sendSms(nil, keysOf(testKeyID, testSecret, ""), testCall())
+	if a := answer("SendSms", f, time.Now()); a.Kind != store.OutcomeUncertain || a.Code != "sdk_panic" || bizID != "" {
+		t.Errorf("got %+v", a)
+	}
+	r.base = nil
+	if _, err := r.queryDetails(testPhone, "20260304", 1); err == nil || !strings.Contains(err.Error(), "sdk_panic") {
+		t.Errorf("query: %v", err)
+	}
+}
+
+// Only alerts of a handshake prove that nothing was sent.
+func TestHandshakeAlerts(t *testing.T) {
+	for alert, sure := range map[tls.AlertError]bool{40: true, 70: true, 71: true, 86: true, 112: true, 120: true, 0: false, 20: false, 42: false, 80: false, 90: false} {
+		f := classifyOperation(&net.OpError{Op: "remote error", Err: alert})
+		if got := f.code == codeTLS; got != sure {
+			t.Errorf("alert %d: %+v", alert, f)
+		}
+	}
+	if isHandshakeAlert(io.EOF) {
+		t.Error("EOF is no alert")
 	}
 }
