@@ -168,7 +168,7 @@ func (c *checker) entries(key string, n *yaml.Node, v reflect.Value) {
 	})
 }
 
-// items decodes a sequence. It replaces a default list.
+// items decodes a sequence. It replaces a default list; an empty one is nil, as if it were left out.
 func (c *checker) items(key string, n *yaml.Node, v reflect.Value) {
 	if isNull(n) {
 		return
@@ -177,7 +177,7 @@ func (c *checker) items(key string, n *yaml.Node, v reflect.Value) {
 		c.addf(key, "%s; want a list", kindOf(n))
 		return
 	}
-	list := reflect.MakeSlice(v.Type(), 0, len(n.Content))
+	list := reflect.Zero(v.Type())
 	for i, item := range n.Content {
 		at := fmt.Sprintf("%s[%d]", key, i)
 		c.lines[at] = item.Line
