@@ -160,7 +160,7 @@ func (s *Session) Written() uint64 { return s.written.Load() }
 // It never blocks and is cheap to call many times in a row. On a session that
 // has ended it does nothing.
 func (s *Session) RespondSubmitSM(seq uint32, st Status, messageID string, mark uint64) {
-	s.metrics.out(SubmitSMRespID, st)
+	s.sent(SubmitSMRespID, st, seq)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inflight = max(s.inflight-1, 0)
@@ -208,7 +208,7 @@ func (s *Session) DeliverSM(m *DeliverSM, done func(Status, error)) error {
 		s.out = Append(s.out, StatusOK, seq, m)
 		s.queuedLocked()
 	}
-	s.metrics.out(DeliverSMID, StatusOK)
+	s.sent(DeliverSMID, StatusOK, seq)
 	return nil
 }
 

@@ -1,9 +1,6 @@
 package smpp
 
-import (
-	"context"
-	"log/slog"
-)
+import "context"
 
 // bind asks the backend, and binds or refuses and closes. A refused ESME may
 // connect again: nothing is gained by letting it try passwords on one connection.
@@ -67,17 +64,13 @@ func (s *Session) finishBind(seq uint32, resp *BindResp, opts Options) {
 		s.finish(endServer, nil)
 		return
 	}
-	s.metrics.out(resp.CommandID(), StatusOK)
-	s.log.Info("bind accepted", "system_id", s.systemID, "bind", s.bindType.String(),
-		"remote", s.conn.RemoteAddr().String())
+	s.sent(resp.CommandID(), StatusOK, seq)
+	s.logBound()
 }
 
 func (s *Session) refuseBind(seq uint32, resp *BindResp, err error) {
 	st := StatusOf(err, StatusBindFail)
-	s.log.LogAttrs(context.Background(), slog.LevelInfo, "bind refused",
-		slog.String("system_id", s.systemID), slog.String("bind", resp.Type.String()),
-		slog.String("remote", s.conn.RemoteAddr().String()),
-		slog.String("status", st.String()), slog.String("err", err.Error()))
+	s.logRefused(st, err)
 	s.bindError(seq, resp, st)
 	s.finish(endRefused, err)
 }

@@ -1,11 +1,8 @@
 package smpp
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"time"
 )
 
@@ -133,27 +130,3 @@ func (s *Session) linger() {
 type readOnly struct{ r io.Reader }
 
 func (r readOnly) Read(p []byte) (int, error) { return r.r.Read(p) }
-
-// logEnd writes the one line an operator wants per session. Connections that
-// never bound are mostly probes and port scans.
-func (s *Session) logEnd(bound bool) {
-	s.mu.Lock()
-	why, err := s.end, s.endErr
-	s.mu.Unlock()
-	s.metrics.ends[why].Inc()
-	level := slog.LevelDebug
-	if bound {
-		level = slog.LevelInfo
-	}
-	attrs := []slog.Attr{
-		slog.String("remote", s.conn.RemoteAddr().String()),
-		slog.String("reason", why.String()),
-	}
-	if s.bindType != 0 {
-		attrs = append(attrs, slog.String("system_id", s.systemID), slog.String("bind", s.bindType.String()))
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String("err", fmt.Sprint(err)))
-	}
-	s.log.LogAttrs(context.Background(), level, "session ended", attrs...)
-}

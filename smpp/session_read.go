@@ -3,7 +3,6 @@ package smpp
 import (
 	"context"
 	"errors"
-	"log/slog"
 )
 
 // maxUnboundPDU is the longest PDU taken before a bind: any bind request fits.
@@ -30,10 +29,7 @@ func (s *Session) read(ctx context.Context) {
 			s.readFailed(&h, err)
 			return
 		}
-		s.metrics.in(&h)
-		if s.log.Enabled(ctx, slog.LevelDebug) {
-			s.logPDU(ctx, &h)
-		}
+		s.received(&h)
 		if !s.mayHandle() {
 			return
 		}
@@ -182,10 +178,4 @@ func (s *Session) isOpen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state == stateOpen
-}
-
-func (s *Session) logPDU(ctx context.Context, h *Header) {
-	s.log.LogAttrs(ctx, slog.LevelDebug, "pdu received",
-		slog.String("system_id", s.systemID), slog.String("command", h.ID.String()),
-		slog.Uint64("seq", uint64(h.Sequence)), slog.String("status", h.Status.String()))
 }

@@ -23,7 +23,7 @@ func (s *Session) requestLocked(p PDU, done func(Status, error)) {
 	seq := s.expectLocked(resp, done)
 	s.out = Append(s.out, StatusOK, seq, p)
 	s.queuedLocked()
-	s.metrics.out(p.CommandID(), StatusOK)
+	s.sent(p.CommandID(), StatusOK, seq)
 }
 
 // expectLocked notes that a response will come and returns the request's number.

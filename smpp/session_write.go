@@ -106,7 +106,7 @@ func (s *Session) hardOutputLocked() int {
 
 // respond queues a response without a body.
 func (s *Session) respond(id CommandID, st Status, seq uint32) {
-	s.metrics.out(id, st)
+	s.sent(id, st, seq)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state < stateClosing {
@@ -117,7 +117,7 @@ func (s *Session) respond(id CommandID, st Status, seq uint32) {
 
 // respondPDU queues a response with a body.
 func (s *Session) respondPDU(st Status, seq uint32, p PDU) {
-	s.metrics.out(p.CommandID(), st)
+	s.sent(p.CommandID(), st, seq)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state < stateClosing {

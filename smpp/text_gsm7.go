@@ -21,8 +21,8 @@ var gsm7 = [128]rune{
 }
 
 // gsm7Extension is the extension table (3GPP TS 23.038, 6.2.1.1), by the octet
-// behind the escape.
-var gsm7Extension = map[byte]rune{
+// behind the escape; 0 where it has none.
+var gsm7Extension = [128]rune{
 	0x0A: '\f', 0x14: '^', 0x28: '{', 0x29: '}', 0x2F: '\\',
 	0x3C: '[', 0x3D: '~', 0x3E: ']', 0x40: '|', 0x65: '€',
 }
@@ -49,8 +49,10 @@ func gsm7ReverseTable() map[rune]string {
 			reverse[r] = string([]byte{byte(i)})
 		}
 	}
-	for b, r := range gsm7Extension {
-		reverse[r] = string([]byte{gsm7Escape, b})
+	for i, r := range gsm7Extension {
+		if r != 0 {
+			reverse[r] = string([]byte{gsm7Escape, byte(i)})
+		}
 	}
 	return reverse
 }
@@ -94,11 +96,11 @@ func decodeGSM7(octets string) (string, error) {
 // gsm7Extended returns the character behind an escape: where the extension table
 // has none, the default alphabet's (3GPP TS 23.038, 6.2.1.1, note 1).
 func gsm7Extended(c byte) (rune, bool) {
-	if r, ok := gsm7Extension[c]; ok {
-		return r, true
-	}
-	if c >= 0x80 {
+	switch {
+	case c >= 0x80:
 		return 0, false
+	case gsm7Extension[c] != 0:
+		return gsm7Extension[c], true
 	}
 	return gsm7[c], true
 }
