@@ -78,3 +78,17 @@ func BenchmarkClientSend(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkClientOverhead is what a Client adds to the SDK's own work: all of Send but the call,
+// which is too late to be made.
+func BenchmarkClientOverhead(b *testing.B) {
+	c := newClient(b, nil, plainRoute(b, "http://127.0.0.1:1"))
+	call := testCall()
+	call.Before = time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		if a := c.Send(context.Background(), call); a.Code != codeTooLate {
+			b.Fatalf("%+v", a)
+		}
+	}
+}
