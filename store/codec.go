@@ -172,11 +172,15 @@ func (d *decoder) uint64() uint64 {
 	return 0
 }
 
-// octets reads octets of which at most limit may be there. They are part of b.
+// octets reads octets of which at most limit may be there. They are part of b; nil when there are
+// none.
 func (d *decoder) octets(limit int) []byte {
 	n := d.uvarint()
 	if n > uint64(limit) || n > uint64(d.left()) {
 		d.fail("length")
+		return nil
+	}
+	if n == 0 {
 		return nil
 	}
 	return d.take(int(n))

@@ -64,7 +64,7 @@ func decodeCommand(kind Kind, body []byte) (Command, error) {
 	case KindLead:
 		c = &Lead{Node: d.string(maxString), DueAt: d.time()}
 	case KindPutPolicy:
-		c = &PutPolicy{Base: d.uvarint(), Doc: d.octets(maxDocument), Author: d.string(maxString)}
+		c = &PutPolicy{Base: d.uvarint(), Doc: cloneOctets(d.octets(maxDocument)), Author: d.string(maxString)}
 	case KindPurge:
 		c = &Purge{Before: d.time(), Limit: d.uint32()}
 	default:

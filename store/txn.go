@@ -233,7 +233,8 @@ func (t *txn) flush() {
 		t.put(bktMeters, []byte(m.key), m.encode(nil))
 	}
 	for _, p := range t.newPhones {
-		if len(p.charges) == 0 {
+		// A charge given back takes its phone out of the map; another may have its place by now.
+		if len(p.charges) == 0 && t.phones[p.key] == p {
 			delete(t.phones, p.key)
 		}
 	}

@@ -1,0 +1,184 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+// A driver makes random commands that mean something in the state as it is: they name messages,
+// revisions and attempts that are there, mostly.
+type driver struct {
+	h    *harness
+	rnd  *rand.Rand
+	seq  uint64 // of tokens
+	inc  uint64
+	last *Accept // to be repeated
+}
+
+func (d *driver) pick(n int) int          { return d.rnd.IntN(n) }
+func (d *driver) chance(percent int) bool { return d.rnd.IntN(100) < percent }
+
+// number picks a message, a late one more often.
+func (d *driver) number() Number {
+	next := int(d.h.Figures().NextNumber)
+	return Number(max(1, next-1-d.pick(1+d.pick(next))))
+}
+
+func (d *driver) account() string { return []string{"shop", "bank"}[d.pick(2)] }
+func (d *driver) phone() string {
+	return []string{"13800000000", "13900000000", "13700000000"}[d.pick(3)]
+}
+
+// revision is mostly the message's present one.
+func (d *driver) revision(n Number) uint32 {
+	_, st, err := d.h.Lookup(n)
+	if err != nil || d.chance(5) {
+		return uint32(d.pick(4))
+	}
+	return st.Revision
+}
+
+func (d *driver) attempt() AttemptID {
+	return AttemptID(1 + d.pick(1+int(d.h.machine.meta.nextAttempt)))
+}
+func (d *driver) ending() Ending {
+	return []Ending{EndDelivered, EndExpired, EndUndeliverable, EndUnknown, EndRejected}[d.pick(5)]
+}
+func (d *driver) soon() int64 { return d.h.now + d.rnd.Int64N(20_000) }
+
+func (d *driver) next() Command {
+	if d.chance(60) {
+		d.h.now += d.rnd.Int64N(3000)
+	}
+	switch k := d.pick(100); {
+	case k < 25:
+		return d.accept()
+	case k < 45:
+		return d.begin()
+	case k < 60:
+		c := &Finish{}
+		for range 1 + d.pick(2) {
+			o := Outcome{Attempt: d.attempt(), Kind: OutcomeKind(1 + d.pick(4)), DueAt: d.soon(), Ending: d.ending(), Err: "e"}
+			if d.chance(80) {
+				o.BizID = fmt.Sprintf("biz%d", o.Attempt)
+			}
+			c.Outcomes = append(c.Outcomes, o)
+		}
+		return c
+	case k < 72:
+		return d.report()
+	case k < 78:
+		n := d.number()
+		return &Found{Items: []FoundItem{{Number: n, Revision: d.revision(n), Sent: d.chance(30), Retry: d.chance(50), DueAt: d.soon()}}}
+	case k < 86:
+		n := d.number()
+		return &Close{Items: []CloseItem{{Number: n, Revision: d.revision(n), Ending: d.ending(), Err: "c"}}}
+	case k < 91:
+		return &Delivered{Account: d.account(), Seqs: []uint64{1 + uint64(d.pick(1+int(d.h.machine.meta.nextReceipt)))}}
+	case k < 93:
+		return &Lead{Node: "n1", DueAt: d.soon()}
+	case k < 95:
+		return &Purge{Before: d.h.now - d.rnd.Int64N(60_000), Limit: 1000}
+	}
+	return d.node()
+}
+
+// node makes a command about nodes, binds and the policy.
+func (d *driver) node() Command {
+	session := uint64(d.pick(4))
+	switch d.pick(6) {
+	case 0:
+		d.inc++
+		d.seq = 0
+		return &NodeUp{Node: "n1", Incarnation: d.inc}
+	case 1:
+		return &BindClose{Node: "n1", Incarnation: d.inc, Session: session}
+	case 2:
+		return &PutPolicy{Base: d.h.Policy().Version - uint64(d.pick(8)/7), Doc: []byte{byte(d.pick(256))}, Author: "a"}
+	}
+	b := Bind{Node: "n1", Incarnation: d.inc + uint64(d.pick(8)/7), Session: session, Account: d.account(), Since: d.h.now}
+	return &BindOpen{Bind: b, Limit: 2}
+}
+
+func (d *driver) accept() Command {
+	if d.last != nil && d.chance(10) {
+		return d.last
+	}
+	d.seq++
+	account := d.account()
+	c := &Accept{
+		Token: Token{Node: "n1", Incarnation: d.inc, Seq: d.seq, Lowest: max(d.seq, 2) - 1},
+		Charges: [][]Charge{{
+			{Key: "rate/" + account, Amount: 1, Rules: []Rule{{Kind: RuleBucket, Limit: 2, Burst: 4, Period: 3000}}},
+			{Key: OpenKey(account), Amount: 1, Rules: []Rule{{Kind: RuleLevel, Limit: 40}}},
+		}},
+	}
+	for i := range 1 + d.pick(4) {
+		m := message(account)
+		m.Wants, m.KeepText, m.Phone = Wants(d.pick(4)), d.chance(20), d.phone()
+		m.Text = fmt.Sprintf("<%d.%d>", d.seq, i)
+		if d.chance(20) {
+			m.SendAt = d.soon()
+		}
+		if d.chance(30) {
+			m.Expires = d.soon() + 5000
+		}
+		if d.chance(40) {
+			total := uint8(2 + d.pick(2))
+			m.Segment = Segment{Ref: uint16(d.pick(2)), Total: total, Seq: uint8(1 + d.pick(int(total)))}
+		}
+		if d.chance(10) {
+			m.PolicyVersion = uint64(1 + d.pick(3))
+		}
+		set := 0
+		if d.chance(10) {
+			set = -1
+		}
+		c.Messages = append(c.Messages, Submission{Message: m, Charges: set})
+	}
+	d.last = c
+	return c
+}
+
+func (d *driver) begin() Command {
+	c := &Begin{}
+	for range 1 + d.pick(2) {
+		a := BeginAttempt{Route: "main", CallBy: d.soon()}
+		due, err := d.h.Due(ActionSend, d.h.now, 4)
+		if err != nil {
+			d.h.t.Fatal(err)
+		}
+		for range 1 + d.pick(3) {
+			n := d.number()
+			if len(due) > 0 && d.chance(85) {
+				n = due[d.pick(len(due))].Number
+			}
+			phone, set := d.phone(), len(c.Charges)
+			if d.chance(10) {
+				set = -1
+			}
+			c.Charges = append(c.Charges, []Charge{{Key: PhoneKeyPrefix + phone, Amount: 1, Rules: []Rule{
+				{Kind: RuleWindow, Limit: 2, Period: 60_000, Offset: utc8, Guard: 1000},
+				{Kind: RuleRolling, Limit: 3, Period: 100_000, Guard: 1000},
+			}}})
+			a.Members = append(a.Members, BeginMember{Number: n, Revision: d.revision(n), Phone: phone, Charges: set})
+		}
+		c.Attempts = append(c.Attempts, a)
+	}
+	return c
+}
+
+func (d *driver) report() Command {
+	r := DeliveryReport{Ending: d.ending(), Err: "r", DoneAt: d.h.now - d.rnd.Int64N(2000) + 500, BizID: "early", Phone: d.phone()}
+	if orphans, _ := d.h.Orphans("early"); len(orphans) > 0 && d.chance(30) {
+		r.Orphan = orphans[0].Orphan
+	}
+	if d.chance(85) {
+		r.Attempt = d.attempt()
+		r.Number = d.number()
+		if a, err := d.h.Attempt(r.Attempt); err == nil && d.chance(90) {
+			r.Number = a.Members[d.pick(len(a.Members))].Number
+		}
+	}
+	return &Report{Reports: []DeliveryReport{r}}
+}
