@@ -395,15 +395,29 @@ func backoff(tries int) time.Duration {
 func (d *dispatcher) finish(ctx context.Context) {
 	for first := range d.outcomes {
 		batch := collect(first, d.outcomes, beginMost)
-		ctx, cancel := context.WithTimeout(ctx, callMargin) // later the attempts are uncertain anyway
-		_, err := d.b.settle(ctx, &store.Finish{Outcomes: batch})
-		cancel()
-		if err != nil {
-			d.b.log.Error("outcomes not recorded; their attempts become uncertain", "count", len(batch), "err", err)
-			continue
-		}
-		d.b.retryOrphans(ctx, batch)
+		d.record(ctx, batch)
 	}
+}
+
+func (d *dispatcher) record(ctx context.Context, batch []store.Outcome) {
+	ctx, cancel := context.WithTimeout(ctx, callMargin) // later the attempts are uncertain anyway
+	defer cancel()
+	if _, err := d.b.settle(ctx, &store.Finish{Outcomes: batch}); err != nil {
+		d.b.log.Error("outcomes not recorded; their attempts become uncertain", "count", len(batch), "err", err)
+		return
+	}
+	if err := d.b.adopt(ctx, bizIDs(batch)); err != nil {
+		d.b.log.Error("apply early reports", "err", err)
+	}
+}
+
+func bizIDs(outcomes []store.Outcome) (list []string) {
+	for i := range outcomes {
+		if outcomes[i].BizID != "" {
+			list = append(list, outcomes[i].BizID)
+		}
+	}
+	return list
 }
 
 // collect returns first and what else waits in ch, at most n.

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -31,17 +30,29 @@ func (b *Bridge) Report(ctx context.Context, reports []IncomingReport) error {
 	return b.commitReports(ctx, cmd)
 }
 
+// commitReports proposes reports. One that matched nothing is kept by the store; if the answer to
+// its call was committed meanwhile, nobody else would look for it again.
 func (b *Bridge) commitReports(ctx context.Context, cmd *store.Report) error {
 	res, err := b.settle(ctx, cmd)
 	if err != nil {
 		return fmt.Errorf("commit %d reports: %w", len(cmd.Reports), err)
 	}
-	if r, ok := res.(*store.ReportResult); ok {
-		for _, c := range r.Codes {
-			b.metrics.reports.WithLabelValues(reportName(c)).Inc()
+	r, ok := res.(*store.ReportResult)
+	if !ok || len(r.Codes) != len(cmd.Reports) {
+		return fmt.Errorf("commit %d reports: result %T", len(cmd.Reports), res)
+	}
+	var again []string
+	for i, c := range r.Codes {
+		b.metrics.reports.WithLabelValues(reportName(c)).Inc()
+		d := &cmd.Reports[i]
+		if c != store.ReportOrphaned || d.BizID == "" {
+			continue
+		}
+		if _, n := b.find(d.OutID, d.BizID, d.Phone); n != 0 {
+			again = append(again, d.BizID)
 		}
 	}
-	return nil
+	return b.adopt(ctx, again)
 }
 
 // find looks up the message a report is about: by the OutId of its call, else by the BizId.
@@ -79,18 +90,13 @@ func bareNumber(s string) string {
 	return s
 }
 
-// retryOrphans offers reports again that came before the answer to their call: they named a
-// BizId that was not known then.
-func (b *Bridge) retryOrphans(ctx context.Context, outcomes []store.Outcome) {
+// adopt offers kept reports again whose BizId is known now.
+func (b *Bridge) adopt(ctx context.Context, bizIDs []string) error {
 	cmd := &store.Report{}
-	for i := range outcomes {
-		if outcomes[i].BizID == "" {
-			continue
-		}
-		orphans, err := b.store.Orphans(outcomes[i].BizID)
+	for _, bizID := range bizIDs {
+		orphans, err := b.store.Orphans(bizID)
 		if err != nil {
-			b.log.ErrorContext(ctx, "read early reports", "err", err)
-			return
+			return fmt.Errorf("read early reports: %w", err)
 		}
 		for _, o := range orphans {
 			if o.Attempt, o.Number = b.find(o.OutID, o.BizID, o.Phone); o.Number != 0 {
@@ -99,11 +105,9 @@ func (b *Bridge) retryOrphans(ctx context.Context, outcomes []store.Outcome) {
 		}
 	}
 	if len(cmd.Reports) == 0 {
-		return
+		return nil
 	}
-	if err := b.commitReports(ctx, cmd); err != nil && !errors.Is(err, context.Canceled) {
-		b.log.ErrorContext(ctx, "apply early reports", "err", err)
-	}
+	return b.commitReports(ctx, cmd)
 }
 
 func reportName(c store.ReportCode) string {
