@@ -26,9 +26,11 @@ func (s *Server) fail(w http.ResponseWriter, c *call, a *action, f callFault) {
 	s.counters.answer(c.action, "fault_"+string(f.Kind))
 	switch f.Kind {
 	case FaultHang:
-		if s.wait(f.delay, c.r.Context().Done()) {
-			send(w, c, out, len(out.body))
+		if !s.wait(f.delay, c.r.Context().Done()) {
+			closeConn(w)
+			return
 		}
+		send(w, c, out, len(out.body))
 	case FaultDrop:
 		closeConn(w)
 	case FaultHTML502:

@@ -140,6 +140,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	c.action = a.name
 	f := s.faults.ofCall(a.name, a, c.hasPhone)
 	if f.latency > 0 && !s.wait(f.latency, nil) {
+		closeConn(w)
 		return
 	}
 	if f.Kind == "" {
