@@ -75,7 +75,7 @@ type Bridge struct {
 	sessions sync.Map // session id (uint64) -> *session
 }
 
-// New makes a Bridge. Its Run must be going for binds to succeed.
+// New makes a Bridge. Before sessions are served its Run must be going and Announce have returned.
 func New(cfg Config) (*Bridge, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -107,9 +107,6 @@ func New(cfg Config) (*Bridge, error) {
 // Run works until ctx ends and returns when everything it started has. The order of stopping is
 // the caller's: sessions are drained first, while Run still goes.
 func (b *Bridge) Run(ctx context.Context) error {
-	if err := b.announce(ctx); err != nil {
-		return err
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.followPolicy(ctx) })
 	g.Go(func() error { return b.batcher.run(ctx) })
@@ -121,9 +118,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	return nil
 }
 
-// announce tells the cluster that this node has started anew: binds and tokens of the process
+// Announce tells the cluster that this node has started anew: binds and tokens of the process
 // before are void.
-func (b *Bridge) announce(ctx context.Context) error {
+func (b *Bridge) Announce(ctx context.Context) error {
 	up := &store.NodeUp{Node: b.cfg.NodeID, Incarnation: b.cfg.Incarnation}
 	if _, err := b.settle(ctx, up); err != nil {
 		return fmt.Errorf("announce node %s: %w", b.cfg.NodeID, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -350,8 +351,12 @@ func (d *dispatcher) call(ctx context.Context, p *planned, a store.BegunAttempt,
 		}},
 	})
 	d.b.metrics.outcome(p.route.Name, answer.Kind)
-	if answer.Cause != nil && answer.Kind != store.OutcomeAccepted {
-		d.b.log.InfoContext(ctx, "call not accepted", "message_id", p.Number.String(), "attempt", uint64(a.ID),
+	if answer.Kind != store.OutcomeAccepted {
+		level := slog.LevelInfo
+		if answer.Kind == store.OutcomeRetry { // during an outage that is every call, again and again
+			level = slog.LevelDebug
+		}
+		d.b.log.Log(ctx, level, "call not accepted", "message_id", p.Number.String(), "attempt", uint64(a.ID),
 			"route", p.route.Name, "code", answer.Code, "outcome", outcomeName(answer.Kind), "err", answer.Cause)
 	}
 	d.outcomes <- d.outcome(p, a.ID, answer)

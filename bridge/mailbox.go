@@ -181,13 +181,12 @@ func (m *mailbox) send() time.Duration {
 	now := m.b.now()
 	wait := courierIdle
 	rest := m.held[:0]
-	full := false
-	for _, p := range m.held {
+	for i, p := range m.held {
 		switch {
 		case now.Sub(store.FromMillis(p.QueuedAt)) > receiptKept:
 			m.b.metrics.receipt("expired", 0)
 			m.done = append(m.done, p.Seq)
-		case full, now.Before(p.after):
+		case now.Before(p.after):
 			rest = append(rest, p)
 		case !m.b.written(p.Origin):
 			// The submit_sm_resp goes first, or the ESME could not know the message_id.
@@ -195,14 +194,19 @@ func (m *mailbox) send() time.Duration {
 			rest = append(rest, p)
 		case m.offer(receivers, form, p):
 			m.inFlight++
-		default: // an answer will wake us
-			full, wait = true, courierTick
-			rest = append(rest, p)
+		default: // no room: an answer will wake us
+			m.keep(append(rest, m.held[i:]...))
+			return courierTick
 		}
 	}
+	m.keep(rest)
+	return wait
+}
+
+// keep shortens held to what is left of it.
+func (m *mailbox) keep(rest []*parcel) {
 	clear(m.held[len(rest):])
 	m.held = rest
-	return wait
 }
 
 // offer gives p to the first receiver that has room.

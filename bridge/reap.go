@@ -12,8 +12,8 @@ import (
 const (
 	reapEvery  = time.Second
 	reapMost   = 500
-	purgeEvery = 10 * time.Second
-	purgeMost  = 5000
+	purgeMost  = 1000 // messages of one command: a long one would hold up accepting
+	purgeRound = 10   // commands a second
 )
 
 // reap ends what waited for too long while this node leads: calls without an outcome, messages
@@ -21,18 +21,17 @@ const (
 func (b *Bridge) reap(ctx context.Context) error {
 	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()
-	purged := b.now()
 	for {
 		if err := b.reapRound(ctx); err != nil && ctx.Err() == nil {
 			b.log.WarnContext(ctx, "reap", "err", err)
 		}
-		if now := b.now(); now.Sub(purged) >= purgeEvery {
-			more, err := b.purge(ctx, now)
+		for range purgeRound {
+			more, err := b.purge(ctx)
 			if err != nil && ctx.Err() == nil {
 				b.log.WarnContext(ctx, "purge", "err", err)
 			}
 			if !more {
-				purged = now
+				break
 			}
 		}
 		select {
@@ -88,8 +87,10 @@ func (b *Bridge) reapAs(ctx context.Context, a store.Action, end store.Ending, e
 	return nil
 }
 
-func (b *Bridge) purge(ctx context.Context, now time.Time) (more bool, err error) {
-	res, err := b.cluster.Propose(ctx, &store.Purge{Before: now.Add(-b.cfg.Retention).UnixMilli(), Limit: purgeMost})
+// purge deletes what has been final for longer than the retention.
+func (b *Bridge) purge(ctx context.Context) (more bool, err error) {
+	before := b.now().Add(-b.cfg.Retention).UnixMilli()
+	res, err := b.cluster.Propose(ctx, &store.Purge{Before: before, Limit: purgeMost})
 	if err != nil {
 		return false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"smppbridge/smpp"
 	"smppbridge/store"
@@ -33,14 +34,8 @@ func (b *Bridge) Bind(ctx context.Context, s *smpp.Session, req *smpp.Bind) (smp
 		},
 		Limit: uint32(acct.Binds),
 	}
-	res, err := b.settle(ctx, open)
-	if err != nil {
-		b.release(s.ID()) // it may have been recorded
-		return smpp.Options{}, fmt.Errorf("record bind: %w", err)
-	}
-	bind, ok := res.(*store.BindResult)
-	if !ok || !bind.OK {
-		return smpp.Options{}, &smpp.StatusError{Status: smpp.StatusBindFail, Err: errBindLimit}
+	if err := b.openBind(ctx, open); err != nil {
+		return smpp.Options{}, err
 	}
 	sess := &session{Session: s, account: acct.SystemID}
 	b.sessions.Store(s.ID(), sess)
@@ -50,6 +45,27 @@ func (b *Bridge) Bind(ctx context.Context, s *smpp.Session, req *smpp.Bind) (smp
 	opts := b.cfg.Session
 	opts.Window = acct.SessionWindow
 	return opts, nil
+}
+
+// bindPatience is how long a bind over the account's limit waits: an ESME that has just hung up and
+// binds again is often faster than the record of its end.
+const bindPatience = 500 * time.Millisecond
+
+// openBind records a bind.
+func (b *Bridge) openBind(ctx context.Context, open *store.BindOpen) error {
+	for waited := time.Duration(0); ; waited += bindPatience / 5 {
+		res, err := b.settle(ctx, open)
+		if err != nil {
+			b.release(open.Bind.Session) // it may have been recorded
+			return fmt.Errorf("record bind: %w", err)
+		}
+		if r, ok := res.(*store.BindResult); ok && r.OK {
+			return nil
+		}
+		if waited >= bindPatience || !sleep(ctx, bindPatience/5) {
+			return &smpp.StatusError{Status: smpp.StatusBindFail, Err: errBindLimit}
+		}
+	}
 }
 
 // Closed forgets a session. Its receipts go to the account's other binds, or wait.

@@ -213,7 +213,7 @@ func (n *node) setRoutes(p *configs.Policy) error {
 	return n.sender.SetRoutes(routes)
 }
 
-func (n *node) startBridge(context.Context) error {
+func (n *node) startBridge(start context.Context) error {
 	b, err := bridge.New(bridge.Config{
 		NodeID:      n.opts.NodeID,
 		Incarnation: max(uint64(time.Now().UnixMicro()), n.store.Incarnation(n.opts.NodeID)+1),
@@ -247,7 +247,9 @@ func (n *node) startBridge(context.Context) error {
 		cancel()
 		return waitFor(stop, done)
 	})
-	return nil
+	start, cancelStart := context.WithTimeout(start, leaderWithin)
+	defer cancelStart()
+	return b.Announce(start)
 }
 
 func (n *node) startSMPP(context.Context) error {
