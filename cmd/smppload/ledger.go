@@ -1,0 +1,168 @@
+package main
+
+import (
+	"sync"
+	"time"
+
+	"smppbridge/smpp"
+)
+
+// A messageID is a message_id: a number if it is spelled as smppbridge spells one,
+// 10 lower-case hexadecimal digits, and the text of any other. A receipt that
+// spells its message's number differently is therefore another message's.
+type messageID struct {
+	numeric bool
+	number  uint64 // if numeric
+	text    string // if not
+}
+
+// messageIDDigits is how many digits a number has.
+const messageIDDigits = 10
+
+// parseMessageID makes no copy of a number's digits.
+func parseMessageID[T string | []byte](s T) messageID {
+	if len(s) != messageIDDigits {
+		return messageID{text: string(s)}
+	}
+	var n uint64
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case '0' <= c && c <= '9':
+			n = n<<4 | uint64(c-'0')
+		case 'a' <= c && c <= 'f':
+			n = n<<4 | uint64(c-'a'+10)
+		default:
+			return messageID{text: string(s)}
+		}
+	}
+	return messageID{numeric: true, number: n}
+}
+
+// An answer is a submit_sm_resp.
+type answer struct {
+	status smpp.Status
+	id     messageID     // if status is OK
+	at     time.Duration // when its submit_sm was to leave
+	late   time.Duration // by how much it left later
+}
+
+// A receipt is a deliver_sm that says what became of a message.
+type receipt struct {
+	id    messageID
+	state smpp.MessageState
+	odd   bool // its text and its parameters disagree
+}
+
+// A batch is what one read brought: the ledger takes it in at once.
+type batch struct {
+	now      time.Duration // when the read returned
+	answers  []answer
+	receipts []receipt
+	incoming uint64 // deliver_sm that are no receipts
+	stray    uint64 // responses to nothing, and requests that cannot be read
+}
+
+func (b *batch) reset() {
+	b.answers, b.receipts = b.answers[:0], b.receipts[:0]
+	b.incoming, b.stray = 0, 0
+}
+
+func (b *batch) empty() bool {
+	return len(b.answers) == 0 && len(b.receipts) == 0 && b.incoming == 0 && b.stray == 0
+}
+
+// A ledger is what happened to all messages of a run, on all binds: a receipt may
+// come on another bind than its submit_sm_resp, and then before it.
+type ledger struct {
+	mu       sync.Mutex
+	matches  matches                      // guarded by mu
+	statuses map[smpp.Status]uint64       // guarded by mu
+	states   map[smpp.MessageState]uint64 // guarded by mu; of all receipts, repeated ones too
+	latency  histogram                    // guarded by mu; intended time to submit_sm_resp
+	late     histogram                    // guarded by mu; intended time to write
+	delay    histogram                    // guarded by mu; intended time to receipt
+	lastOK   time.Duration                // guarded by mu
+	lastDone time.Duration                // guarded by mu; the last receipt that completed a message
+	odd      uint64                       // guarded by mu
+	incoming uint64                       // guarded by mu
+	stray    uint64                       // guarded by mu
+
+	awaiting bool          // guarded by mu; no more submit_sm_resp will come
+	complete chan struct{} // closed when awaiting and no receipt is missing
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		matches:  newMatches(),
+		statuses: make(map[smpp.Status]uint64),
+		states:   make(map[smpp.MessageState]uint64),
+		complete: make(chan struct{}),
+	}
+}
+
+// enter takes in a batch.
+func (l *ledger) enter(b *batch) {
+	if b.empty() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var ok uint64
+	for i := range b.answers {
+		a := &b.answers[i]
+		l.latency.add(b.now - a.at)
+		l.late.add(a.late)
+		if a.status != smpp.StatusOK {
+			l.statuses[a.status]++
+			continue
+		}
+		ok++
+		if l.matches.accept(a.id, a.at) {
+			l.completedLocked(b.now, a.at)
+		}
+	}
+	if ok > 0 {
+		l.statuses[smpp.StatusOK] += ok
+		l.lastOK = max(l.lastOK, b.now)
+	}
+	for i := range b.receipts {
+		l.receiptLocked(&b.receipts[i], b.now)
+	}
+	l.incoming += b.incoming
+	l.stray += b.stray
+	l.closeCompleteLocked()
+}
+
+func (l *ledger) receiptLocked(r *receipt, now time.Duration) {
+	l.states[r.state]++
+	if r.odd {
+		l.odd++
+	}
+	if !r.state.Final() {
+		return // an intermediate notification says nothing about the end
+	}
+	if at, ok := l.matches.receive(r.id); ok {
+		l.completedLocked(now, at)
+	}
+}
+
+// completedLocked counts a message that has both its answer and its receipt.
+func (l *ledger) completedLocked(now, at time.Duration) {
+	l.delay.add(now - at)
+	l.lastDone = max(l.lastDone, now)
+}
+
+// await returns a channel that is closed when every accepted message has its
+// receipt. No submit_sm_resp may come after it was called.
+func (l *ledger) await() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.awaiting = true
+	l.closeCompleteLocked()
+	return l.complete
+}
+
+func (l *ledger) closeCompleteLocked() {
+	closeIf(l.complete, l.awaiting && l.matches.missing() == 0)
+}
