@@ -27,7 +27,6 @@ type call struct {
 	body   []byte
 
 	account *account
-	key     *Key
 }
 
 var errBadEncoding = errors.New("parameters are not well encoded")

@@ -55,7 +55,7 @@ func (s *Server) admit(c *call) (*action, *apiError) {
 			return nil, missing(name)
 		}
 	}
-	key, bad := s.findKey(c, cred)
+	known, bad := s.findKey(c, cred)
 	if bad != nil {
 		return nil, bad
 	}
@@ -65,9 +65,9 @@ func (s *Server) admit(c *call) (*action, *apiError) {
 	var toSign string
 	var ok bool
 	if c.v1 {
-		toSign, ok = verifyV1(c, key)
+		toSign, ok = verifyV1(c, known.key)
 	} else {
-		toSign, ok = verifyACS3(c, cred.authorization, key)
+		toSign, ok = verifyACS3(c, cred.authorization, known)
 	}
 	if !ok {
 		// The real gateway returns all that was signed, phone number and parameters included; a client
@@ -75,7 +75,6 @@ func (s *Server) admit(c *call) (*action, *apiError) {
 		return nil, &apiError{status: http.StatusBadRequest, code: "SignatureDoesNotMatch", gateway: true,
 			message: "Specified signature is not matched with our calculation. server string to sign is:" + toSign}
 	}
-	c.key = key
 	return a, s.throttle(c, a)
 }
 
@@ -150,7 +149,7 @@ func (c *call) credentials() (cred credentials, bad *apiError) {
 
 // findKey looks up the AccessKey and, for temporary credentials, compares the token. The codes of
 // the latter are unverified.
-func (s *Server) findKey(c *call, cred credentials) (*Key, *apiError) {
+func (s *Server) findKey(c *call, cred credentials) (*credential, *apiError) {
 	known, ok := s.keys[cred.keyID]
 	if !ok {
 		return nil, gatewayError(http.StatusNotFound, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
@@ -169,7 +168,7 @@ func (s *Server) findKey(c *call, cred credentials) (*Key, *apiError) {
 		return nil, gatewayError(http.StatusBadRequest, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired.")
 	}
 	c.account = known.account
-	return key, nil
+	return known, nil
 }
 
 func (s *Server) checkTime(date, nonce string) *apiError {

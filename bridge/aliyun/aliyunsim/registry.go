@@ -1,8 +1,11 @@
 package aliyunsim
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -18,6 +21,12 @@ type account struct {
 type credential struct {
 	key     *Key
 	account *account
+	macs    sync.Pool // of HMAC-SHA256 under the key's secret: setting one up costs more than using it
+}
+
+func newCredential(k *Key, a *account) *credential {
+	return &credential{key: k, account: a,
+		macs: sync.Pool{New: func() any { return hmac.New(sha256.New, []byte(k.Secret)) }}}
 }
 
 // A template is a Template cut into literals and variables.
@@ -35,8 +44,8 @@ type variable struct {
 }
 
 // newRegistry compiles accounts; an error names the account and what is wrong with it.
-func newRegistry(accounts []Account) (map[string]credential, error) {
-	keys := map[string]credential{}
+func newRegistry(accounts []Account) (map[string]*credential, error) {
+	keys := map[string]*credential{}
 	for i := range accounts {
 		a, err := newAccount(&accounts[i])
 		if err != nil {
@@ -50,7 +59,7 @@ func newRegistry(accounts []Account) (map[string]credential, error) {
 			if _, ok := keys[k.ID]; ok {
 				return nil, fmt.Errorf("account %q: a key id is there twice", a.Name)
 			}
-			keys[k.ID] = credential{k, a}
+			keys[k.ID] = newCredential(k, a)
 		}
 	}
 	return keys, nil

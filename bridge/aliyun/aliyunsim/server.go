@@ -19,7 +19,7 @@ const stopTimeout = 2 * time.Second
 type Server struct {
 	cfg       Config
 	now       func() time.Time
-	keys      map[string]credential
+	keys      map[string]*credential
 	actions   map[string]*action
 	outcomes  outcomes
 	ids       *ids

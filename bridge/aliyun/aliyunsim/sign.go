@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"hash"
 	"net/http"
 	"strings"
 )
@@ -40,10 +42,16 @@ func parseAuthorization(h string) (a authorization, ok bool) {
 	return a, a.keyID != "" && a.headers != "" && a.signature != ""
 }
 
-// verifyACS3 reports whether a is key's signature of c. If it is not, toSign is what had to be signed.
-func verifyACS3(c *call, a authorization, key *Key) (toSign string, ok bool) {
-	sum := sha256.Sum256(c.body)
-	payload := hex.EncodeToString(sum[:])
+// emptySum is the SHA-256 of no body, which is what SendSms has.
+const emptySum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// verifyACS3 reports whether a is the signature of c by cred's key. If it is not, toSign is what had to be signed.
+func verifyACS3(c *call, a authorization, cred *credential) (toSign string, ok bool) {
+	payload := emptySum
+	if len(c.body) > 0 {
+		sum := sha256.Sum256(c.body)
+		payload = hex.EncodeToString(sum[:])
+	}
 	if claimed := c.r.Header.Get("X-Acs-Content-Sha256"); claimed != "" && claimed != payload {
 		return "x-acs-content-sha256 of the body: " + payload, false
 	}
@@ -59,16 +67,20 @@ func verifyACS3(c *call, a authorization, key *Key) (toSign string, ok bool) {
 	buf = append(buf, a.headers...)
 	buf = append(buf, '\n')
 	buf = append(buf, payload...)
+	sum := sha256.Sum256(buf)
 
-	canonical := sha256.Sum256(buf)
-	toSign = acs3 + "\n" + hex.EncodeToString(canonical[:])
-	mac := hmac.New(sha256.New, []byte(key.Secret))
-	mac.Write([]byte(toSign))
-	want := hex.EncodeToString(mac.Sum(nil))
-	if complete && hmac.Equal([]byte(want), []byte(a.signature)) {
+	mac := cred.macs.Get().(hash.Hash)
+	defer cred.macs.Put(mac)
+	mac.Reset()
+	var short [256]byte // what is signed, and later what that gives
+	line := append(short[:0], acs3+"\n"...)
+	line = hex.AppendEncode(line, sum[:])
+	mac.Write(line)
+	want := hex.AppendEncode(short[:0], mac.Sum(sum[:0]))
+	if complete && hmac.Equal(want, []byte(a.signature)) {
 		return "", true
 	}
-	return toSign + ", canonical request:" + string(buf), false
+	return fmt.Sprintf("%s\n%x, canonical request:%s", acs3, sha256.Sum256(buf), buf), false
 }
 
 // appendSignedHeaders appends the canonical headers that names lists. complete says that all is signed
