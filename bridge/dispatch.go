@@ -55,9 +55,11 @@ type dispatcher struct {
 	calls sync.WaitGroup
 
 	outcomes chan store.Outcome
+	governor *governor // touched by loop only
 
-	mu     sync.Mutex
-	routes map[string]*lane // guarded by mu
+	mu      sync.Mutex
+	routes  map[string]*lane // guarded by mu
+	running int              // guarded by mu; calls on all routes
 }
 
 // lane is a route's running calls and its rest after account faults.
@@ -72,6 +74,7 @@ func newDispatcher(b *Bridge) *dispatcher {
 		b:        b,
 		freed:    make(chan struct{}, 1),
 		outcomes: make(chan store.Outcome, beginMost),
+		governor: newGovernor(),
 		routes:   make(map[string]*lane),
 	}
 }
@@ -169,15 +172,16 @@ func (d *dispatcher) untilNext(now time.Time) (time.Duration, error) {
 	return min(max(store.FromMillis(at).Sub(now), time.Millisecond), idleScan), nil
 }
 
-// free is how many calls may start now, over all routes.
+// free is how many calls may start now, over all routes and under the governor.
 func (d *dispatcher) free(pol *policy) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n := 0
+	n, workers := 0, 0
 	for name, r := range pol.routes {
 		n += d.freeOf(name, r)
+		workers += r.Workers
 	}
-	return n
+	return max(0, min(n, d.governor.allow(d.b.now(), workers)-d.running))
 }
 
 // freeOf is how many calls may start on a route. d.mu is held.
@@ -227,6 +231,7 @@ func (d *dispatcher) take(r *configs.Route) bool {
 		return false
 	}
 	d.routes[r.Name].running++
+	d.running++
 	return true
 }
 
@@ -235,6 +240,7 @@ func (d *dispatcher) release(route string, fault bool) {
 	d.mu.Lock()
 	l := d.routes[route]
 	l.running--
+	d.running--
 	if fault {
 		l.rest = min(max(2*l.rest, routeRest), routeRestMost)
 		l.restUntil = d.b.now().Add(l.rest)

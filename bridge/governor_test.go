@@ -1,0 +1,57 @@
+package bridge
+
+import (
+	rtmetrics "runtime/metrics"
+	"testing"
+	"time"
+)
+
+func TestGovernorGivesWayToAccepting(t *testing.T) {
+	g := newGovernor()
+	g.most = 256
+	for range 50 {
+		g.adjust(100 * time.Microsecond)
+	}
+	if g.limit != 256 {
+		t.Errorf("with idle processors the limit is %v, want all 256 workers", g.limit)
+	}
+	g.adjust(2 * time.Millisecond)
+	if g.limit != 256 {
+		t.Errorf("between the bounds the limit moved to %v", g.limit)
+	}
+	for range 50 {
+		g.adjust(20 * time.Millisecond)
+	}
+	if g.limit != governLeast {
+		t.Errorf("with busy processors the limit is %v, want %d", g.limit, governLeast)
+	}
+	g.adjust(0)
+	if g.limit <= governLeast {
+		t.Error("the limit does not come back")
+	}
+}
+
+func TestGovernorNinthDecile(t *testing.T) {
+	g := newGovernor()
+	h := &rtmetrics.Float64Histogram{Counts: []uint64{0, 0, 0, 0}, Buckets: []float64{0, 0.001, 0.01, 0.1, 1}}
+	tests := []struct {
+		name string
+		add  [4]uint64 // to the counts since the last look
+		want time.Duration
+	}{
+		{"nothing", [4]uint64{}, 0},
+		{"all short", [4]uint64{100, 0, 0, 0}, 0},
+		{"one in twenty long", [4]uint64{95, 0, 0, 5}, 0},
+		{"one in five long", [4]uint64{80, 0, 20, 0}, 10 * time.Millisecond},
+		{"spread over the long ones", [4]uint64{80, 8, 6, 6}, 10 * time.Millisecond},
+		{"all long", [4]uint64{0, 0, 0, 7}, 100 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		for i, n := range tt.add {
+			h.Counts[i] += n
+		}
+		if got := g.since(h); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
