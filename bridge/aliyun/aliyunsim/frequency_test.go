@@ -125,21 +125,24 @@ func TestFrequencyKeys(t *testing.T) {
 
 // TestFrequencyAllOrNothing checks that a call which one number's limit refuses counts for no number.
 func TestFrequencyAllOrNothing(t *testing.T) {
-	s := newServer(t, func(c *Config) { c.Now = newClock().now })
-	ask := func(numbers string) string {
-		q := sendSms(with(otp(""), "PhoneNumbers", numbers))
-		q.now = start
-		return do(t, s, q.v3()).Message
-	}
-	const minute = "触发分钟级流控Permits:1"
-	for i, step := range []struct{ numbers, want string }{
-		{"13900000001,13900000002,13900000002", minute},
-		{"13900000001", "OK"},
-		{"13900000002,13900000001", minute},
-		{"13900000002", "OK"},
-	} {
-		if got := ask(step.numbers); got != step.want {
-			t.Errorf("step %d: got %q, want %q", i, got, step.want)
+	const minute, perDay = "触发分钟级流控Permits:1", "触发天级流控Permits:1"
+	for template, limit := range map[string]string{"SMS_100000001": minute, "SMS_100000002": perDay} {
+		s := newServer(t, func(c *Config) { c.Now, c.Limits.OtherDay = newClock().now, 1 })
+		ask := func(numbers string) string {
+			q := sendSms(with(otp(""), "PhoneNumbers", numbers, "TemplateCode", template,
+				"TemplateParam", `{"code":"1234","name":"a","order":"b"}`))
+			q.now = start
+			return do(t, s, q.v3()).Message
+		}
+		for i, step := range []struct{ numbers, want string }{
+			{"13900000001,13900000002,13900000002", limit},
+			{"13900000001", "OK"},
+			{"13900000002,13900000001", limit},
+			{"13900000002", "OK"},
+		} {
+			if got := ask(step.numbers); got != step.want {
+				t.Errorf("%s, step %d: got %q, want %q", template, i, got, step.want)
+			}
 		}
 	}
 }

@@ -1,7 +1,10 @@
 package aliyunsim
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -217,7 +220,12 @@ func TestUnreadableRequests(t *testing.T) {
 		"escape in the query": func(r *http.Request) { r.URL.RawQuery += "&x=%zz" },
 		"path":                func(r *http.Request) { r.URL.Path = "/sms" },
 		"method":              func(r *http.Request) { r.Method = http.MethodPut },
-		"authorization":       func(r *http.Request) { r.Header.Set("Authorization", "Basic Zm9v") },
+		"escape in a name":    func(r *http.Request) { r.URL.RawQuery += "&%z=1" },
+		"long body": func(r *http.Request) {
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(strings.Repeat("a=b&", maxBody/4+1))), -1
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		},
+		"authorization": func(r *http.Request) { r.Header.Set("Authorization", "Basic Zm9v") },
 	} {
 		q := sendSms(otp("13900000001"))
 		q.unsigned = change
@@ -228,7 +236,20 @@ func TestUnreadableRequests(t *testing.T) {
 	if n := len(s.Ledger()); n != 0 {
 		t.Errorf("%d messages executed", n)
 	}
-	if n := s.Counters().Calls["other"]; len(n) == 0 && s.Counters().Calls["SendSms"] == nil {
-		t.Errorf("no refusals were counted: %v", s.Counters().Calls)
+	if got := s.Counters().Calls; got["other"]["InvalidParameter"] != 3 || got["SendSms"]["InvalidAuthorization"] != 1 {
+		t.Errorf("refusals were counted as %v", got)
+	}
+}
+
+// TestRunListenerFails checks that Run ends, with the error, when its listener breaks.
+func TestRunListenerFails(t *testing.T) {
+	s := newServer(t, nil)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close()
+	if err := s.Run(t.Context(), ln); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v, want a closed listener", err)
 	}
 }

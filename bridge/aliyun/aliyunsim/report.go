@@ -96,19 +96,14 @@ func (p *pusher) withhold(r report) {
 // release schedules what was withheld, at once, and says how many reports that were.
 func (p *pusher) release() int {
 	p.mu.Lock()
-	now := time.Now()
-	for _, r := range p.withheld {
-		p.pending.push(now, r)
-	}
-	n := len(p.withheld)
 	released := p.withheld
 	p.withheld = nil
 	p.mu.Unlock()
 	for i := range released {
-		p.ledger.setState(released[i].seq, StatePending)
+		p.ledger.setState(released[i].seq, StatePending) // before a worker can say that it is pushed
+		p.add(released[i], 0)
 	}
-	p.poke()
-	return n
+	return len(released)
 }
 
 // waiting counts the reports that have yet to be pushed.
