@@ -30,9 +30,8 @@ type bind struct {
 	batch  batch          // the reader's alone
 	deliv  smpp.DeliverSM // the reader's alone
 
-	finished chan struct{} // closed when nothing more will be submitted
-	idle     chan struct{} // closed when, besides, everything is answered or never will be
-	ended    chan struct{} // closed when the session is over
+	idle  chan struct{} // closed when all is submitted and answered, or never will be
+	ended chan struct{} // closed when the session is over
 
 	mu          sync.Mutex
 	ring        []request // guarded by mu; unanswered submit_sm by sequence_number
@@ -97,9 +96,10 @@ func dial(ctx context.Context, addr string, req *smpp.Bind, r *run, turn int64) 
 func newBind(conn net.Conn, r *run, turn int64) *bind {
 	b := &bind{
 		conn: conn, run: r, next: r.schedule.first(turn), seq: 1, // the bind request is number 1
-		wake:     make(chan struct{}, 1),
-		finished: make(chan struct{}), idle: make(chan struct{}), ended: make(chan struct{}),
-		ring: make([]request, ringSize(r.window)),
+		wake:  make(chan struct{}, 1),
+		idle:  make(chan struct{}),
+		ended: make(chan struct{}),
+		ring:  make([]request, ringSize(r.window)),
 	}
 	b.frames = smpp.NewReader(input{b}, smpp.MaxPDU)
 	b.mu.Lock() // the reader's; see input
@@ -171,7 +171,6 @@ func (b *bind) endLocked(err error) {
 // settleLocked tells the fleet how far the session is. The reader calls it after the
 // ledger has its batch: who waits for idle then finds every answer there.
 func (b *bind) settleLocked() {
-	closeIf(b.finished, b.phase > submitting)
 	closeIf(b.idle, b.phase > submitting && b.unanswered == 0 || b.phase == over)
 	closeIf(b.ended, b.phase == over)
 }

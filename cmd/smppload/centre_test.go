@@ -37,6 +37,7 @@ type verdict struct {
 	textOnly bool
 	odd      bool
 	hangUp   bool
+	silent   bool
 }
 
 // serve runs c until the test ends, and returns its address.
@@ -81,6 +82,8 @@ func (c *centre) SubmitSM(s *smpp.Session, seq uint32, m *smpp.SubmitSM) {
 	switch {
 	case v.hangUp:
 		s.Close(errors.New("test"))
+		return
+	case v.silent:
 		return
 	case v.status != smpp.StatusOK:
 		s.RespondSubmitSM(seq, v.status, "", 0)
@@ -139,6 +142,6 @@ func optionsFor(addr string) fleetOptions {
 		addr: addr, systemID: "test", password: "secret", binds: 4, window: 20,
 		schedule: schedule{messages: 2000},
 		message:  messageOptions{text: "{n}", registered: true, destPrefix: "138"},
-		receipts: 20 * time.Second,
+		receipts: 20 * time.Second, patience: 20 * time.Second,
 	}
 }

@@ -12,10 +12,9 @@ import (
 	"smppbridge/smpp"
 )
 
-// How long the end of a run waits for a server.
+// How long the end of a run waits for a server, if its patience is no shorter.
 const (
-	answersWithin   = 30 * time.Second // for the last submit_sm_resp
-	interruptWithin = 2 * time.Second  // for them when the user does not want to wait
+	interruptWithin = 2 * time.Second // for answers when the user does not want to wait
 	unbindWithin    = 3 * time.Second
 	dialsAtOnce     = 32 // a listener's backlog is short
 )
@@ -30,6 +29,7 @@ type fleetOptions struct {
 	first    int64
 	schedule schedule
 	message  messageOptions
+	patience time.Duration // how long no answer at all is waited for
 	receipts time.Duration // how long to wait for them at the end; 0 = do not wait
 }
 
@@ -38,6 +38,7 @@ type fleet struct {
 	opts  fleetOptions
 	run   *run
 	binds []*bind
+	over  chan struct{} // closed when all sessions are over
 }
 
 // load binds, plays the schedule and returns what happened. When ctx ends, it
@@ -50,7 +51,7 @@ func load(ctx context.Context, o fleetOptions) (*summary, error) {
 	}
 	o.schedule.binds = int64(o.binds)
 	start := time.Now()
-	f := &fleet{opts: o, run: &run{
+	f := &fleet{opts: o, over: make(chan struct{}), run: &run{
 		message: m, schedule: o.schedule, window: o.window, first: o.first,
 		ledger: newLedger(),
 		clock:  func() time.Duration { return time.Since(start) },
@@ -64,10 +65,11 @@ func load(ctx context.Context, o fleetOptions) (*summary, error) {
 	for _, b := range f.binds {
 		b.start(&wg)
 	}
+	go func() { wg.Wait(); close(f.over) }()
 	waited := f.wait(ctx)
 	cpu = cpuTime() - cpu
 	f.hangUp()
-	wg.Wait()
+	<-f.over
 	return f.summary(waited, cpu), nil
 }
 
@@ -105,11 +107,12 @@ func (f *fleet) dial(ctx context.Context) error {
 // wait returns when nothing more is to be expected, and whether receipts were
 // waited for: an interrupted run has not given them their time.
 func (f *fleet) wait(ctx context.Context) bool {
-	if err := f.allIdle(ctx); err != nil {
+	err := f.allIdle(ctx)
+	if err != nil {
 		for _, b := range f.binds {
 			b.stop()
 		}
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), interruptWithin)
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(interruptWithin, f.opts.patience))
 		defer cancel()
 		_ = f.allIdle(within) // what is unanswered then is counted
 		return false
@@ -122,33 +125,50 @@ func (f *fleet) wait(ctx context.Context) bool {
 	select {
 	case <-f.run.ledger.await():
 		return true
+	case <-f.over:
+		return true // none can come any more
 	case <-ctx.Done():
 		return errors.Is(ctx.Err(), context.DeadlineExceeded)
 	}
 }
 
-// allIdle waits until all that is to be submitted is answered: as long as it takes
-// to submit it, then no longer than answersWithin.
+// errStalled ends a run against a server that has stopped answering.
+var errStalled = errors.New("no answer for too long")
+
+// allIdle waits until all that is to be submitted is answered, however long that
+// takes: as long as there are answers.
 func (f *fleet) allIdle(ctx context.Context) error {
+	look := time.NewTicker(f.opts.patience)
+	defer look.Stop()
+	last := f.run.ledger.answered()
 	for _, b := range f.binds {
-		select {
-		case <-b.finished:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	timeout := time.NewTimer(answersWithin)
-	defer timeout.Stop()
-	for _, b := range f.binds {
-		select {
-		case <-b.idle:
-		case <-timeout.C:
-			return nil // counted as unanswered
-		case <-ctx.Done():
-			return ctx.Err()
+		for idle := false; !idle; {
+			select {
+			case <-b.idle:
+				idle = true
+			case <-look.C:
+				now := f.run.ledger.answered()
+				if now == last && f.unanswered() > 0 {
+					return errStalled
+				}
+				last = now
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 	}
 	return nil
+}
+
+// unanswered is how many submit_sm are not answered now.
+func (f *fleet) unanswered() int {
+	var n int
+	for _, b := range f.binds {
+		b.mu.Lock()
+		n += b.unanswered
+		b.mu.Unlock()
+	}
+	return n
 }
 
 // hangUp unbinds, and closes what is left after a while.
@@ -156,7 +176,7 @@ func (f *fleet) hangUp() {
 	for _, b := range f.binds {
 		b.unbind()
 	}
-	timeout := time.NewTimer(unbindWithin)
+	timeout := time.NewTimer(min(unbindWithin, f.opts.patience))
 	defer timeout.Stop()
 	for _, b := range f.binds {
 		select {

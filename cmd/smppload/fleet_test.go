@@ -229,6 +229,30 @@ func TestInterruptEndsTheWaitForReceipts(t *testing.T) {
 	}
 }
 
+func TestSilentServerEndsTheRun(t *testing.T) {
+	c := &centre{password: "secret", judge: func(n int) verdict { return verdict{silent: n > 100} }}
+	o := optionsFor(c.serve(t))
+	o.patience = 50 * time.Millisecond
+	o.schedule = schedule{} // no end of its own
+	s := mustLoad(t, t.Context(), o)
+	if s.OK != 100 || s.Unanswered != 80 || s.SessionsLost != 0 {
+		t.Errorf("%d accepted, %d unanswered, %d lost; want 100, the four windows of 20, 0", s.OK, s.Unanswered, s.SessionsLost)
+	}
+	if s.failed() == nil {
+		t.Error("failed: nil, want the unanswered submit_sm")
+	}
+}
+
+func TestNoReceiptsAreAwaitedWithoutSessions(t *testing.T) {
+	c := &centre{password: "secret", judge: func(n int) verdict { return verdict{hangUp: n%10 == 0} }}
+	o := optionsFor(c.serve(t))
+	o.receipts = time.Hour
+	s := mustLoad(t, t.Context(), o)
+	if s.SessionsLost != 4 || s.failed() == nil {
+		t.Errorf("%d sessions lost, failed: %v; want all 4 and an error", s.SessionsLost, s.failed())
+	}
+}
+
 func TestRefusedBindIsAnError(t *testing.T) {
 	c := &centre{password: "other"}
 	_, err := load(t.Context(), optionsFor(c.serve(t)))

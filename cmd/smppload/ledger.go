@@ -153,6 +153,13 @@ func (l *ledger) completedLocked(now, at time.Duration) {
 	l.lastDone = max(l.lastDone, now)
 }
 
+// answered is how many submit_sm_resp have come.
+func (l *ledger) answered() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.latency.count
+}
+
 // await returns a channel that is closed when every accepted message has its
 // receipt. No submit_sm_resp may come after it was called.
 func (l *ledger) await() <-chan struct{} {

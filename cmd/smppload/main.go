@@ -110,6 +110,7 @@ func (f *loadFlags) define(cmd *cobra.Command) {
 	fl.BoolVar(&f.message.ucs2, "ucs2", false, "send the text as UCS-2 instead of GSM 7-bit")
 	fl.BoolVar(&f.message.registered, "registered", false, "ask for receipts")
 	fl.DurationVar(&f.receipts, "wait-receipts", 30*time.Second, "how long to wait for receipts at the end, if they are asked for; 0 = do not")
+	fl.DurationVar(&f.patience, "patience", 30*time.Second, "give up when submit_sm are unanswered and for so long no answer at all has come")
 	fl.StringVar(&f.message.source, "source", "1069", "source_addr")
 	fl.StringVar(&f.message.destPrefix, "dest-prefix", "138", "how the ascending 11-digit phone numbers begin")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
@@ -155,6 +156,7 @@ func (o *fleetOptions) check() error {
 		{"messages", o.schedule.messages, 0, 1e12},
 		{"first", o.first, 0, 1e12},
 		{"duration", int64(o.schedule.duration), 0, int64(24 * time.Hour)},
+		{"patience", int64(o.patience), int64(time.Millisecond), int64(24 * time.Hour)},
 		{"wait-receipts", int64(o.receipts), 0, int64(24 * time.Hour)},
 	} {
 		if c.value < c.least || c.value > c.most {
