@@ -1,17 +1,15 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 )
-
-// errBoltTimeout is bbolt's for a lock that another process holds.
-var errBoltTimeout = berrors.ErrTimeout
 
 // A loaded file is an open one with the memory rebuilt from it.
 type loaded struct {
@@ -23,7 +21,7 @@ type loaded struct {
 // load opens a file that is complete and rebuilds the memory. It reads no message: only the small
 // buckets, the sends, the attempts and the statuses of their messages.
 func (s *Store) load(path string) (*loaded, error) {
-	if _, err := s.inspect(path); err != nil {
+	if _, err := s.inspect(path, false); err != nil {
 		return nil, err
 	}
 	db, err := openBolt(path, s.boltOptions())
@@ -41,36 +39,54 @@ func (s *Store) load(path string) (*loaded, error) {
 			biz: map[string]bizEntry{}, orphans: map[string][]uint64{},
 		},
 	}
-	if err := db.View(l.rebuild); err != nil {
-		_ = db.Close()
-		return nil, err
+	if err := guard(func() error { return db.View(l.rebuild) }); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return l, nil
 }
 
 // inspect reads the header of a file without trusting it: a file that was cut short must not be
-// read through its memory map, for that would end the process.
-func (s *Store) inspect(path string) (header, error) {
+// read through its memory map, for that would end the process. walk is for a file that came over
+// the network: every page in use is looked at.
+func (s *Store) inspect(path string, walk bool) (header, error) {
 	o := s.boltOptions()
 	o.ReadOnly, o.InitialMmapSize = true, 0
 	db, err := openBolt(path, o)
 	if err != nil {
 		return header{}, err
 	}
-	defer db.Close()
 	var h header
-	err = db.View(func(tx *bolt.Tx) error {
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		if info.Size() < tx.Size() {
-			return fmt.Errorf("the file is cut short: %d octets of %d", info.Size(), tx.Size())
-		}
-		h, err = readHeader(tx)
-		return err
+	err = guard(func() error {
+		return db.View(func(tx *bolt.Tx) error {
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			if info.Size() < tx.Size() {
+				return fmt.Errorf("the file is cut short: %d octets of %d", info.Size(), tx.Size())
+			}
+			if h, err = readHeader(tx); err != nil || !walk {
+				return err
+			}
+			return walkAll(tx)
+		})
 	})
-	return h, err
+	return h, errors.Join(err, db.Close())
+}
+
+// walkAll passes over every key of every bucket.
+func walkAll(tx *bolt.Tx) error {
+	for id := range bucketCount {
+		c := id.find(tx).Cursor()
+		var last []byte
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			if bytes.Compare(k, last) <= 0 {
+				return fmt.Errorf("bucket %s: keys do not ascend: %w", id.name(), errCodec)
+			}
+			last = k
+		}
+	}
+	return nil
 }
 
 func (l *loaded) rebuild(tx *bolt.Tx) error {

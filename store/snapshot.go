@@ -81,7 +81,7 @@ func (s *Store) restore(r io.Reader) error {
 	if err := receive(r, temp); err != nil {
 		return errors.Join(err, removeLeftovers(s.path))
 	}
-	h, err := s.inspect(temp)
+	h, err := s.inspect(temp, true)
 	switch {
 	case err != nil:
 	case h.cluster != s.machine.cluster && s.machine.meta.index > 0: // a node that joins has its cluster's id from its first snapshot

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Errors that callers tell apart.
@@ -178,19 +179,26 @@ func (s *Store) boltOptions() bolt.Options {
 	}
 }
 
-// openBolt opens a bbolt file. bbolt panics when it finds a damaged page while it looks for the
-// free ones: here that is an error like others.
+// openBolt opens a bbolt file.
 func openBolt(path string, o bolt.Options) (db *bolt.DB, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			db, err = nil, fmt.Errorf("the file is damaged: %v", p)
-		}
-	}()
-	db, err = bolt.Open(path, 0o600, &o)
-	if errors.Is(err, errBoltTimeout) {
+	err = guard(func() error {
+		db, err = bolt.Open(path, 0o600, &o)
+		return err
+	})
+	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, ErrLocked
 	}
 	return db, err
+}
+
+// guard runs f and makes an error of a panic: that is how bbolt says that a page is damaged.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the file is damaged: %v", p)
+		}
+	}()
+	return f()
 }
 
 // Close closes the file once its readers are done. The goroutine that applies must have stopped.

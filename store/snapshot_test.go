@@ -1,0 +1,238 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// grow applies random commands.
+func (h *harness) grow(seed uint64, steps int) {
+	h.t.Helper()
+	d := &driver{h: h, rnd: rand.New(rand.NewPCG(seed, 9)), inc: seed, seq: h.index}
+	for range steps {
+		h.apply(d.next())
+	}
+}
+
+// snapshot returns the octets of a snapshot taken now.
+func (h *harness) snapshot() []byte {
+	h.t.Helper()
+	n, err := h.Snapshot()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer n.Close()
+	return h.written(n)
+}
+
+func (h *harness) written(n *Snapshot) []byte {
+	h.t.Helper()
+	var b bytes.Buffer
+	if size, err := n.WriteTo(&b); err != nil || size != n.Size || int64(b.Len()) != n.Size {
+		h.t.Fatalf("snapshot of %d octets, %d written, announced %d: %v", b.Len(), size, n.Size, err)
+	}
+	return b.Bytes()
+}
+
+func TestSnapshotIsTheStateAtItsIndex(t *testing.T) {
+	h := newHarness(t)
+	h.grow(1, 100)
+	h.index++
+	if _, err := h.Apply([]Entry{{Index: h.index, Term: 3, Configuration: []byte("conf")}}); err != nil {
+		t.Fatal(err)
+	}
+	n, err := h.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, index := h.sum(), h.index
+	h.grow(2, 200) // the state goes on while the snapshot is open
+	if n.Index != index || n.Term != 3 || n.ConfigurationIndex != index || string(n.Configuration) != "conf" {
+		t.Errorf("snapshot %+v, want index %d", n, index)
+	}
+	raw := h.written(n)
+	if err := errors.Join(n.Close(), n.Close()); err != nil {
+		t.Fatal(err)
+	}
+	other := newHarness(t)
+	other.Store.Close()
+	if err := os.WriteFile(other.path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other.open()
+	if other.sum() != want {
+		t.Error("the snapshot is not the state at its index")
+	}
+	if i, term := other.Applied(); i != index || term != 3 {
+		t.Errorf("applied %d of term %d, want %d of 3", i, term, index)
+	}
+	if i, conf := other.Configuration(); i != index || string(conf) != "conf" {
+		t.Errorf("configuration %q at %d", conf, i)
+	}
+}
+
+func TestRestore(t *testing.T) {
+	h := newHarness(t)
+	h.grow(1, 300)
+	raw, want, figures := h.snapshot(), h.sum(), h.Figures()
+
+	follower := newHarness(t)
+	follower.grow(3, 20)
+	old, err := follower.Snapshot() // a reader of the old file, which Restore waits for
+	if err != nil {
+		t.Fatal(err)
+	}
+	wake, cancel := follower.Watch(WatchSend)
+	defer cancel()
+	done := make(chan error)
+	go func() { done <- follower.Restore(bytes.NewReader(raw)) }()
+	<-wake // the new file is in place
+	if i, _ := follower.Applied(); i != h.index {
+		t.Errorf("applied %d, want %d", i, h.index)
+	}
+	if i := old.Index; i != 20 || len(follower.written(old)) == 0 {
+		t.Errorf("the old reader is at %d", i)
+	}
+	old.Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if follower.sum() != want || !sameFigures(follower.Figures(), figures) {
+		t.Errorf("restored: %+v, want %+v", follower.Figures(), figures)
+	}
+	// Memory was rebuilt: what is applied now comes out the same on both.
+	follower.index, follower.now = h.index, h.now
+	h.grow(4, 200)
+	follower.grow(4, 200)
+	if h.sum() != follower.sum() {
+		t.Error("after the restore the nodes went different ways")
+	}
+	follower.restart()
+	if h.sum() != follower.sum() {
+		t.Error("after a restart the restored file is another")
+	}
+}
+
+func TestRestoreOfOwnPastChangesNothing(t *testing.T) {
+	h := newHarness(t)
+	h.grow(1, 50)
+	raw := h.snapshot()
+	h.grow(2, 50)
+	want := h.sum()
+	if err := h.Restore(bytes.NewReader(raw)); err != nil {
+		t.Fatal(err)
+	}
+	if i, _ := h.Applied(); i != h.index || h.sum() != want {
+		t.Errorf("applied went from %d to %d", h.index, i)
+	}
+	h.grow(3, 10)
+}
+
+// TestRestoreThatFails: whatever comes over the network, the old state stays and goes on.
+func TestRestoreThatFails(t *testing.T) {
+	source := newHarness(t)
+	source.grow(1, 300)
+	raw := source.snapshot()
+	foreign := newHarness(t)
+	foreign.Store.Close()
+	os.Remove(foreign.path)
+	s, err := Open(foreign.path, Options{ClusterID: "other", NoSync: true, MmapSize: testMmap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign.Store = s
+	foreign.grow(1, 50)
+	damaged := bytes.Clone(raw)
+	for i := 2 * 4096; i < len(damaged); i++ {
+		damaged[i] = 0xff
+	}
+	tests := map[string]io.Reader{
+		"broken off":         io.MultiReader(bytes.NewReader(raw[:len(raw)/2]), iotest.ErrReader(io.ErrUnexpectedEOF)),
+		"cut short":          bytes.NewReader(raw[:len(raw)/2]),
+		"cut within a page":  bytes.NewReader(raw[:len(raw)-100]),
+		"nothing":            strings.NewReader(""),
+		"not a store":        strings.NewReader(strings.Repeat("x", 1<<15)),
+		"damaged":            bytes.NewReader(damaged),
+		"of another cluster": bytes.NewReader(foreign.snapshot()),
+	}
+	for name, r := range tests {
+		h := newHarness(t)
+		h.grow(5, 20)
+		want := h.sum()
+		if err := h.Restore(r); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if h.sum() != want {
+			t.Errorf("%s: the state has changed", name)
+		}
+		if _, err := os.Stat(h.path + restoreSuffix); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: the received file was left: %v", name, err)
+		}
+		h.grow(6, 5)
+	}
+}
+
+// TestCrashWhileRestoring puts on disk what a crash at each step of a Restore leaves.
+func TestCrashWhileRestoring(t *testing.T) {
+	source := newHarness(t)
+	source.grow(1, 100)
+	raw := source.snapshot()
+	tests := []struct {
+		name     string
+		temp     []byte // received so far
+		replaced bool   // the rename is on disk
+	}{
+		{"while receiving", raw[:len(raw)/3], false},
+		{"before the rename", raw, false},
+		{"after the rename", nil, true},
+	}
+	for _, tt := range tests {
+		h := newHarness(t)
+		h.grow(5, 20)
+		want := h.sum()
+		h.Store.Close()
+		if tt.temp != nil {
+			if err := os.WriteFile(h.path+restoreSuffix, tt.temp, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if tt.replaced {
+			want = source.sum()
+			if err := os.WriteFile(h.path, raw, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.open()
+		if h.sum() != want {
+			t.Errorf("%s: the state is neither the old nor the new one", tt.name)
+		}
+		if left, _ := filepath.Glob(h.path + ".*"); len(left) > 0 {
+			t.Errorf("%s: left behind: %v", tt.name, left)
+		}
+	}
+}
+
+// TestJoiningNodeTakesClusterID: a node that has applied nothing has its cluster's id from its
+// first snapshot.
+func TestJoiningNodeTakesClusterID(t *testing.T) {
+	source := newHarness(t)
+	source.grow(1, 10)
+	s, err := Open(filepath.Join(t.TempDir(), "state"), Options{ClusterID: "new", NoSync: true, MmapSize: testMmap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Restore(bytes.NewReader(source.snapshot())); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.OutID(10); got != "test-1-a" {
+		t.Errorf("OutID %s", got)
+	}
+}
