@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 	"hash"
 	"net/http"
 	"strings"
@@ -80,7 +79,8 @@ func verifyACS3(c *call, a authorization, cred *credential) (toSign string, ok b
 	if complete && hmac.Equal(want, []byte(a.signature)) {
 		return "", true
 	}
-	return fmt.Sprintf("%s\n%x, canonical request:%s", acs3, sha256.Sum256(buf), buf), false
+	sum = sha256.Sum256(buf)
+	return acs3 + "\n" + hex.EncodeToString(sum[:]) + ", canonical request:" + string(buf), false
 }
 
 // appendSignedHeaders appends the canonical headers that names lists. complete says that all is signed
