@@ -107,6 +107,11 @@ func (s *site) start() {
 
 func (s *site) ready() {
 	s.t.Helper()
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("not ready: %v; %+v", s.node.Ready(), s.node.Figures())
+		}
+	}()
 	eventually(s.t, "the node to be ready", func() bool { return s.node.Ready() == nil })
 }
 

@@ -184,10 +184,9 @@ func (n *Node) watchLeadership(notices <-chan bool, stop <-chan struct{}) {
 // establish makes a reign ready: after the barrier the store holds all that any leader stamped, so
 // that stamps ascend over the change of leaders. It ends with the reign at the latest.
 func (n *Node) establish(r *reign) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	barrier := func() raft.Future { return n.raft.Barrier(n.cfg.EnqueueTimeout) }
 	for {
-		err := n.queue.barrier(ctx, r)
+		err := n.queue.do(r, barrier)
 		if err == nil {
 			close(r.ready)
 			n.announceAddr(r)
@@ -214,14 +213,11 @@ func (n *Node) announceAddr(r *reign) {
 		if !own || s.Address == n.trans.LocalAddr() || s.Suffrage != raft.Voter {
 			continue
 		}
-		if n.queue.take(context.Background(), r) != nil {
-			return
-		}
-		p := n.queue.push(n.raft.AddVoter(s.ID, n.trans.LocalAddr(), 0, n.cfg.EnqueueTimeout), 0)
-		n.queue.release()
-		<-p.done
-		if p.err != nil {
-			n.log.Warn("new address not in raft's configuration", "err", p.err)
+		err := n.queue.do(r, func() raft.Future {
+			return n.raft.AddVoter(s.ID, n.trans.LocalAddr(), 0, n.cfg.EnqueueTimeout)
+		})
+		if err != nil {
+			n.log.Warn("new address not in raft's configuration", "err", err)
 			return
 		}
 		n.log.Info("address changed", "node", n.cfg.NodeID, "addr", n.trans.LocalAddr(), "was", s.Address)

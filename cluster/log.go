@@ -40,6 +40,11 @@ func openLog(cfg Config, f *fault, log hclog.Logger) (*raftLog, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("raft log: %w", err)
 	}
+	if mended, err := repairTail(dir); err != nil {
+		return nil, err
+	} else if mended {
+		cfg.Log.Warn("raft log mended: the last crash fell between two segments")
+	}
 	w, err := wal.Open(dir, wal.WithSegmentSize(int(cfg.SegmentBytes)), wal.WithLogger(log))
 	if err != nil {
 		return nil, fmt.Errorf("raft log in %s: %w", filepath.Base(dir), err)

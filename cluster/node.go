@@ -168,7 +168,8 @@ func (n *Node) bootstrap(conf *raft.Config, s state) error {
 
 // run starts the goroutines, which Shutdown ends.
 func (n *Node) run(notices <-chan bool) {
-	go n.queue.settle()
+	go n.queue.settle() // these two end with queue.stop
+	go n.queue.pump()
 	n.wg.Go(func() { n.watchLeadership(notices, n.stop) })
 	n.wg.Go(func() { n.compactLoop(n.stop) })
 	n.wg.Go(func() { n.watchDisk(n.stop) })
@@ -233,7 +234,7 @@ func (n *Node) Ready() error {
 	}
 	select {
 	case <-r.ready:
-		return n.queue.room(&store.Accept{})
+		return n.queue.room(true)
 	default:
 		return errors.New("the new leader applies what was committed before it")
 	}

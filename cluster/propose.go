@@ -2,8 +2,11 @@ package cluster
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,14 +17,19 @@ import (
 
 // Propose returns once cmd is applied, with Apply's result. An error that wraps
 // store.ErrNotProposed means that cmd surely never entered the log; any other error, among them the
-// end of ctx while waiting, that its outcome is unknown. Repeating a command whose token is the
-// same is safe either way.
+// end of ctx while the entry is under way, that its outcome is unknown. Repeating a command whose
+// token is the same is safe either way.
 func (n *Node) Propose(ctx context.Context, cmd store.Command) (store.Result, error) {
-	if _, ok := cmd.(*store.Accept); ok && n.diskLow() {
+	_, accept := cmd.(*store.Accept)
+	if accept && n.diskLow() {
 		n.queue.refused.Add(1)
 		return nil, notProposed(ErrDiskFull)
 	}
-	p, err := n.queue.propose(ctx, cmd)
+	if err := n.queue.room(accept); err != nil { // before the work of encoding
+		n.queue.refused.Add(1)
+		return nil, notProposed(err)
+	}
+	p, err := n.queue.propose(ctx, store.Encode(0, cmd), accept)
 	if err != nil {
 		n.queue.refused.Add(1)
 		return nil, notProposed(err)
@@ -30,43 +38,65 @@ func (n *Node) Propose(ctx context.Context, cmd store.Command) (store.Result, er
 	case <-p.done:
 		return p.result, p.err
 	case <-ctx.Done():
-		n.queue.unknown.Add(1)
-		return nil, fmt.Errorf("propose: outcome unknown: %w", ctx.Err())
 	}
+	if n.queue.withdraw(p) {
+		n.queue.refused.Add(1)
+		return nil, notProposed(ctx.Err())
+	}
+	n.queue.unknown.Add(1)
+	return nil, fmt.Errorf("propose: outcome unknown: %w", ctx.Err())
 }
 
 func notProposed(err error) error {
 	return fmt.Errorf("propose: %w: %w", store.ErrNotProposed, err)
 }
 
-// A queue puts proposals into Raft's log in the order of their stamps and tells their outcomes.
+// roundsInFlight is how many rounds of proposals Raft has at a time: one is applied, the next is
+// appended, and whatever comes meanwhile gathers for the one after. Without this bound Raft would
+// append small groups faster than the store applies them, and each pays for a transaction of its own.
+const roundsInFlight = 2
+
+// maxRoundBytes ends a round before maxAppendEntries does: 512 KiB of messages take the store about
+// 10 ms, which is what a command behind them waits.
+const maxRoundBytes = 512 << 10
+
+// A queue puts proposals into Raft's log, in rounds and in the order of their stamps, and tells their
+// outcomes. Its goroutines are pump and settle; stop ends both.
 type queue struct {
 	cfg   Config
 	raft  *raft.Raft
 	store *store.Store
 	lead  *leadership
 
-	// order holds one token. Who has it may stamp a command and hand it to Raft, so that stamps
-	// ascend as the log does. stop takes it for good.
-	order    chan struct{}
-	stopping chan struct{}  // closed by stop: nothing more is taken
-	settling chan *proposal // in the order of the log; closed by stop
-	settled  chan struct{}  // closed when the settle loop has ended
-	last     int64          // owned by the token's holder: the last stamp
+	mu      sync.Mutex
+	pending []*proposal // guarded by mu; not yet handed to Raft
+	closed  bool        // guarded by mu; nothing is taken any more
+
+	wake     chan struct{}    // capacity 1: pending is not empty
+	rounds   chan struct{}    // capacity roundsInFlight: one token for each round that Raft has
+	settling chan []*proposal // rounds, in the order of the log; closed by pump
+	stopping chan struct{}    // closed by stop
+	settled  chan struct{}    // closed when settle has ended
+	last     int64            // pump's: the last stamp
 
 	waiting      atomic.Int64 // proposals without an outcome
 	waitingBytes atomic.Int64
-	oldest       atomic.Int64 // Unix ns since when the settle loop waits for the same proposal; 0 = none
+	oldest       atomic.Int64 // Unix ns since when settle waits for the same proposal; 0 = none
 	taken        atomic.Uint64
 	refused      atomic.Uint64
 	unknown      atomic.Uint64
 }
 
-// A proposal is something that Raft was asked to put into its log.
+// A proposal is something that Raft is asked to put into its log.
 type proposal struct {
-	future raft.Future
-	size   int64
-	at     time.Time
+	octets []byte             // an encoded command without its stamp
+	call   func() raft.Future // what Raft is asked instead, if octets is nil
+	reign  *reign             // in which it was proposed
+
+	handed bool // guarded by queue.mu: pump has it, and it cannot be withdrawn
+
+	future raft.Future   // pump's, then settle's
+	at     time.Time     // pump's: when Raft got it
 	done   chan struct{} // closed when result and err are set
 	result store.Result
 	err    error
@@ -76,18 +106,19 @@ func newQueue(cfg Config, st *store.Store) *queue {
 	return &queue{
 		cfg:      cfg,
 		store:    st,
-		order:    make(chan struct{}, 1),
+		wake:     make(chan struct{}, 1),
+		rounds:   make(chan struct{}, roundsInFlight),
+		settling: make(chan []*proposal, roundsInFlight),
 		stopping: make(chan struct{}),
-		// As many as the bounds below let in, and barriers: pushing never waits.
-		settling: make(chan *proposal, 2*cfg.MaxWaiting+64),
 		settled:  make(chan struct{}),
 	}
 }
 
-// propose hands cmd to Raft. Its errors mean that it did not.
-func (q *queue) propose(ctx context.Context, cmd store.Command) (*proposal, error) {
-	if err := q.room(cmd); err != nil {
-		return nil, err
+// propose waits until this node leads and is ready, and adds an encoded command to the next round.
+// Its errors mean that nothing was added.
+func (q *queue) propose(ctx context.Context, octets []byte, accept bool) (*proposal, error) {
+	if len(octets) > maxCommandBytes {
+		return nil, fmt.Errorf("%w: %d octets", ErrTooLarge, len(octets))
 	}
 	r := q.lead.current()
 	if r == nil {
@@ -100,42 +131,51 @@ func (q *queue) propose(ctx context.Context, cmd store.Command) (*proposal, erro
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if err := q.take(ctx, r); err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	defer q.release()
-	if err := q.room(cmd); err != nil {
-		return nil, err
-	}
-	wait, err := q.patience(ctx)
-	if err != nil {
-		return nil, err
-	}
-	at := max(q.last, q.store.Clock(), q.cfg.Now().UnixMilli())
-	b := store.Encode(at, cmd)
-	if len(b) > maxCommandBytes {
-		return nil, fmt.Errorf("%w: %d octets", ErrTooLarge, len(b))
-	}
-	q.last = at
-	return q.push(q.raft.Apply(b, wait), int64(len(b))), nil
+	p := &proposal{octets: octets, reign: r, done: make(chan struct{})}
+	return p, q.add(p, accept)
 }
 
-// barrier asks Raft to apply all that is in the log, and waits for it.
-func (q *queue) barrier(ctx context.Context, r *reign) error {
-	if err := q.take(ctx, r); err != nil {
+// do has pump make call in its turn, during reign r, and waits for the outcome: Raft answers when
+// this node leads no longer, at the latest.
+func (q *queue) do(r *reign, call func() raft.Future) error {
+	p := &proposal{call: call, reign: r, done: make(chan struct{})}
+	if err := q.add(p, false); err != nil {
 		return err
 	}
-	p := q.push(q.raft.Barrier(q.cfg.EnqueueTimeout), 0)
-	q.release()
-	<-p.done // Raft answers when it has been applied, or when this node no longer leads
+	<-p.done
 	return p.err
+}
+
+func (q *queue) add(p *proposal, accept bool) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return ErrShutdown
+	}
+	if p.octets != nil {
+		if err := q.room(accept); err != nil {
+			return err
+		}
+	}
+	q.pending = append(q.pending, p)
+	q.waiting.Add(1)
+	q.waitingBytes.Add(int64(len(p.octets)))
+	q.taken.Add(1)
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return nil
 }
 
 // room refuses what would wait behind too much. Accepts are refused first: the other commands
 // finish work that was accepted, and some make room.
-func (q *queue) room(cmd store.Command) error {
+func (q *queue) room(accept bool) error {
 	factor := int64(2)
-	if _, ok := cmd.(*store.Accept); ok {
+	if accept {
 		factor = 1
 	}
 	entries, size := q.waiting.Load(), q.waitingBytes.Load()
@@ -144,28 +184,6 @@ func (q *queue) room(cmd store.Command) error {
 	}
 	return fmt.Errorf("%w: %d with %d octets", ErrBacklog, entries, size)
 }
-
-// take waits for the token.
-func (q *queue) take(ctx context.Context, r *reign) error {
-	select {
-	case q.order <- struct{}{}:
-	case <-q.stopping:
-		return ErrShutdown
-	case <-r.ended:
-		return q.notLeading()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case <-r.ended: // the stamp must not be older than what another leader has stamped since
-		q.release()
-		return q.notLeading()
-	default:
-		return nil
-	}
-}
-
-func (q *queue) release() { <-q.order }
 
 func (q *queue) notLeading() error {
 	select {
@@ -176,54 +194,137 @@ func (q *queue) notLeading() error {
 	}
 }
 
-// patience returns how long Raft may take to take a proposal.
-func (q *queue) patience(ctx context.Context) (time.Duration, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
+// withdraw takes p out again, and says whether that was in time.
+func (q *queue) withdraw(p *proposal) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.pending, p)
+	if p.handed || i < 0 {
+		return false
 	}
-	wait := q.cfg.EnqueueTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(wait, time.Until(deadline))
-	}
-	if wait <= 0 {
-		return 0, context.DeadlineExceeded
-	}
-	return wait, nil
+	q.pending = slices.Delete(q.pending, i, i+1)
+	q.forget(p)
+	return true
 }
 
-// push gives the outcome of f to the settle loop. The caller has the token.
-func (q *queue) push(f raft.Future, size int64) *proposal {
-	p := &proposal{future: f, size: size, at: time.Now(), done: make(chan struct{})}
-	q.waiting.Add(1)
-	q.waitingBytes.Add(size)
-	q.taken.Add(1)
-	q.settling <- p
-	return p
+func (q *queue) forget(p *proposal) {
+	q.waiting.Add(-1)
+	q.waitingBytes.Add(-int64(len(p.octets)))
 }
 
-// settle tells the outcomes, in the order in which Raft gives them, until stop has been called and
-// all are told. Waiting in one goroutine spares one for each proposal.
+// pump hands rounds to Raft until stop.
+func (q *queue) pump() {
+	defer close(q.settling)
+	for {
+		select {
+		case <-q.wake:
+			for q.round() {
+			}
+		case <-q.stopping:
+			q.close()
+			return
+		}
+	}
+}
+
+// round hands what has gathered to Raft as soon as it has few enough rounds, and says whether there
+// may be more.
+func (q *queue) round() bool {
+	select {
+	case q.rounds <- struct{}{}:
+	case <-q.stopping:
+		return false
+	}
+	batch := q.gathered()
+	if len(batch) == 0 {
+		<-q.rounds
+		return false
+	}
+	for _, p := range batch {
+		q.hand(p)
+	}
+	q.settling <- batch
+	return true
+}
+
+// gathered takes one round out of pending.
+func (q *queue) gathered() []*proposal {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, size := 0, 0
+	for _, p := range q.pending {
+		if size += len(p.octets); n == maxAppendEntries || n > 0 && size > maxRoundBytes {
+			break
+		}
+		p.handed = true
+		n++
+	}
+	batch := slices.Clone(q.pending[:n])
+	q.pending = slices.Delete(q.pending, 0, n)
+	return batch
+}
+
+// hand gives p to Raft. A proposal of an earlier reign is turned away: its stamp would have to follow
+// those of a leader this node may not have heard of.
+func (q *queue) hand(p *proposal) {
+	p.at = time.Now()
+	select {
+	case <-p.reign.ended:
+		p.err = notProposed(q.notLeading())
+		return
+	default:
+	}
+	if p.call != nil {
+		p.future = p.call()
+		return
+	}
+	q.last = max(q.last, q.store.Clock(), q.cfg.Now().UnixMilli())
+	stamp(p.octets, q.last)
+	p.future = q.raft.Apply(p.octets, q.cfg.EnqueueTimeout)
+}
+
+// stampAt is where the time stands in an encoded command: after its format and its kind.
+const stampAt = 2
+
+// stamp writes the leader's time into an encoded command.
+func stamp(octets []byte, at int64) {
+	binary.BigEndian.PutUint64(octets[stampAt:], uint64(at))
+}
+
+// settle tells the outcomes in the order in which Raft gives them, until pump has ended and all are
+// told. Waiting in one goroutine spares one for each proposal.
 func (q *queue) settle() {
 	defer close(q.settled)
-	for p := range q.settling {
-		q.oldest.Store(p.at.UnixNano())
-		p.result, p.err = outcome(p.future)
-		q.oldest.Store(0)
-		q.waiting.Add(-1)
-		q.waitingBytes.Add(-p.size)
+	for batch := range q.settling {
+		for _, p := range batch {
+			if p.future != nil {
+				q.oldest.Store(p.at.UnixNano())
+				p.result, p.err = outcome(p.future)
+				q.oldest.Store(0)
+			}
+			q.forget(p)
+			close(p.done)
+		}
+		<-q.rounds
+	}
+}
+
+// close turns away what has not been handed to Raft, and all that comes.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	for _, p := range q.pending {
+		p.err = notProposed(ErrShutdown)
+		q.forget(p)
 		close(p.done)
 	}
+	q.pending = nil
 }
 
 // stop refuses all further proposals and waits until those under way are settled, or ctx ends.
 func (q *queue) stop(ctx context.Context) error {
 	close(q.stopping)
-	select {
-	case q.order <- struct{}{}: // kept: nobody enqueues any more
-	case <-ctx.Done():
-		return fmt.Errorf("stop proposals: %w", ctx.Err())
-	}
-	close(q.settling)
 	select {
 	case <-q.settled:
 		return nil

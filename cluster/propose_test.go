@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -147,19 +148,27 @@ func TestEndedContextIsNotProposed(t *testing.T) {
 func TestAbandonedProposalIsUnknown(t *testing.T) {
 	s := newSite(t, nil)
 	s.start()
-	p := &proposal{done: make(chan struct{})}
-	s.node.queue.order <- struct{}{} // the entry cannot be handed over
+	hold := make(chan struct{})
+	blocked := func() raft.Future { return slowFuture{hold} }
+	r := s.node.lead.current()
+	for range roundsInFlight { // outcomes are told late
+		p := &proposal{call: blocked, reign: r, done: make(chan struct{})}
+		if err := s.node.queue.add(p, false); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the round to be handed over", func() bool {
+			s.node.queue.mu.Lock()
+			defer s.node.queue.mu.Unlock()
+			return p.handed
+		})
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	_, err := propose(ctx, s.node, 1, "one")
-	if !errors.Is(err, store.ErrNotProposed) {
+	if !errors.Is(err, store.ErrNotProposed) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("given up before Raft had it: %v, want ErrNotProposed", err)
 	}
-	s.node.queue.release()
-
-	hold := make(chan struct{})
-	s.node.queue.settling <- &proposal{future: slowFuture{hold}, done: p.done} // outcomes are told late
-	s.node.queue.waiting.Add(1)
+	<-s.node.queue.rounds // another round than those two may go
 	ctx, cancel = context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	_, err = propose(ctx, s.node, 2, "two")
@@ -167,15 +176,27 @@ func TestAbandonedProposalIsUnknown(t *testing.T) {
 		t.Errorf("given up while under way: %v, want an unknown outcome", err)
 	}
 	close(hold)
+	s.node.queue.rounds <- struct{}{}
 	s.accept(2, "two")
-	if got := count(t, s.store)["two"]; got != 1 {
-		t.Errorf("the message is in the store %d times, want once", got)
+	if found := count(t, s.store); found["one"] != 0 || found["two"] != 1 {
+		t.Errorf("in the store: %v, want only the second, once", found)
 	}
 }
 
 type slowFuture struct{ ch chan struct{} }
 
 func (f slowFuture) Error() error { <-f.ch; return nil }
+
+// TestStamp: the time is written where the store reads it.
+func TestStamp(t *testing.T) {
+	want := acceptCommand(1, "one")
+	octets := store.Encode(0, want)
+	stamp(octets, 1_900_000_000_123)
+	at, got, err := store.Decode(octets)
+	if err != nil || at != 1_900_000_000_123 || !reflect.DeepEqual(got, store.Command(want)) {
+		t.Errorf("decoded %d %+v, %v", at, got, err)
+	}
+}
 
 // TestConcurrentProposals: results reach their proposers, and many share a sync.
 func TestConcurrentProposals(t *testing.T) {
@@ -204,7 +225,7 @@ func TestConcurrentProposals(t *testing.T) {
 	wg.Wait()
 	f := s.node.Figures()
 	t.Logf("%d entries in %d appends and %d transactions", f.AppendedEntries, f.Appends, f.Batches)
-	if f.Appends >= lanes*each || f.Waiting != 0 || f.WaitingBytes != 0 {
+	if f.Batches > lanes*each/2 || f.Waiting != 0 || f.WaitingBytes != 0 {
 		t.Errorf("figures: %+v", f)
 	}
 }
@@ -235,7 +256,10 @@ func TestApplyErrorIsFatal(t *testing.T) {
 	if err := s.node.raft.Apply([]byte("no command"), time.Second).Error(); err != nil {
 		t.Fatal(err)
 	}
-	_ = s.node.raft.Apply(store.Encode(s.store.Clock(), acceptCommand(2, "two")), time.Second).Error()
+	next := &raft.Log{Index: index + 2, Term: 2, Type: raft.LogCommand, Data: store.Encode(1, acceptCommand(2, "two"))}
+	if _, ok := s.node.fsm.Apply(next).(error); !ok {
+		t.Error("the entry after it was applied")
+	}
 	if got, _ := s.store.Applied(); got != index {
 		t.Errorf("applied %d after the entry that failed, want %d", got, index)
 	}
