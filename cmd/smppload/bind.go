@@ -159,7 +159,7 @@ func (b *bind) advance(to phase) {
 // endLocked ends the session. What is unanswered stays so. After our unbind nothing
 // that happens to the connection is a loss.
 func (b *bind) endLocked(err error) {
-	if b.phase < unbinding {
+	if b.phase < unbinding && b.err == nil {
 		b.err = err
 	}
 	b.phase = over

@@ -70,8 +70,7 @@ func (b *bind) handleLocked(h *smpp.Header, body []byte) error {
 	case smpp.UnbindRespID:
 		return errUnbindResp
 	case smpp.UnbindID:
-		_, _ = b.conn.Write(smpp.AppendHeader(nil, smpp.UnbindRespID, smpp.StatusOK, h.Sequence)) // it closes in any case
-		return errUnbound
+		b.unboundLocked(h)
 	default:
 		b.batch.stray++
 		if id, ok := h.ID.Response(); ok {
@@ -79,6 +78,15 @@ func (b *bind) handleLocked(h *smpp.Header, body []byte) error {
 		}
 	}
 	return nil
+}
+
+// unboundLocked obeys the server: no more submits. It closes the connection once it
+// has our response; what was on its way to it is answered before.
+func (b *bind) unboundLocked(h *smpp.Header) {
+	b.replyLocked(smpp.UnbindRespID, smpp.StatusOK, h.Sequence)
+	if b.phase < unbinding {
+		b.phase, b.err = finishing, errUnbound
+	}
 }
 
 // answeredLocked frees the window's slot. A generic_nack counts as the answer of

@@ -23,6 +23,9 @@ type centre struct {
 	// What becomes of message n, from 1. The zero verdict is accepted and delivered.
 	judge func(n int) verdict
 
+	forced bool // receipts nobody asked for
+	server *smpp.Server
+
 	mu       sync.Mutex
 	accepted int                                 // guarded by mu
 	queues   map[*smpp.Session][]*smpp.DeliverSM // guarded by mu
@@ -49,10 +52,10 @@ func (c *centre) serve(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := smpp.NewServer(smpp.Config{SystemID: "centre"}, c)
+	c.server = smpp.NewServer(smpp.Config{SystemID: "centre"}, c)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ctx, l) }()
+	go func() { done <- c.server.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -90,7 +93,7 @@ func (c *centre) SubmitSM(s *smpp.Session, seq uint32, m *smpp.SubmitSM) {
 		return
 	}
 	s.RespondSubmitSM(seq, smpp.StatusOK, id, 0)
-	if m.RegisteredDelivery == 0 {
+	if m.RegisteredDelivery == 0 && !c.forced {
 		return
 	}
 	if v.unknown {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -122,24 +121,12 @@ func TestRatePlaysItsSchedule(t *testing.T) {
 // TestRateChargesTheStall stops the clock's hands for no one: a server that takes
 // nothing for a second has made every message of that second late.
 func TestRateChargesTheStall(t *testing.T) {
-	client, server := net.Pipe()
-	defer server.Close()
-	m, err := newMessage(messageOptions{text: "x", destPrefix: "138"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var now time.Duration
-	b := newBind(client, &run{
-		message: m, window: 50, ledger: newLedger(), clock: func() time.Duration { return now },
-		schedule: schedule{rate: 100, duration: time.Second, binds: 1},
-	}, 0)
-	b.mu.Unlock() // there is no reader in this test
-	defer client.Close()
-
+	b := clockedBind(t, &now)
 	take := func(at time.Duration) (submits int, wait time.Duration) {
 		now = at
 		out, wait := b.gather(nil)
-		return len(out) / len(m.pdu), wait
+		return len(out) / len(b.run.message.pdu), wait
 	}
 	if n, _ := take(0); n != 1 {
 		t.Errorf("%d leave at the start, want 1", n)
@@ -170,6 +157,22 @@ func TestRateChargesTheStall(t *testing.T) {
 	if n, _ := take(6 * time.Second); n != 0 || b.phase != finishing {
 		t.Errorf("%d leave when the schedule is played, phase %d; want 0, %d", n, b.phase, finishing)
 	}
+}
+
+// clockedBind has a schedule of 100/s for one second, a window of 50 and no
+// goroutines: the test is both.
+func clockedBind(t *testing.T, now *time.Duration) *bind {
+	t.Helper()
+	m, err := newMessage(messageOptions{text: "x", destPrefix: "138"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBind(nil, &run{
+		message: m, window: 50, ledger: newLedger(), clock: func() time.Duration { return *now },
+		schedule: schedule{rate: 100, duration: time.Second, binds: 1},
+	}, 0)
+	b.mu.Unlock() // the reader's, which is not there
+	return b
 }
 
 // TestSequenceNumbersPassAnOverdueAnswer keeps one request unanswered for ever.
@@ -240,6 +243,36 @@ func TestSilentServerEndsTheRun(t *testing.T) {
 	}
 	if s.failed() == nil {
 		t.Error("failed: nil, want the unanswered submit_sm")
+	}
+}
+
+func TestDrainedServerAnswersEverything(t *testing.T) {
+	c, drained := &centre{password: "secret"}, make(chan error, 1)
+	c.judge = func(n int) verdict {
+		if n == 1000 {
+			go func() { drained <- c.server.Drain(context.Background()) }()
+		}
+		return verdict{}
+	}
+	o := optionsFor(c.serve(t))
+	o.schedule = schedule{} // no end of its own
+	o.message.registered = false
+	s := mustLoad(t, t.Context(), o)
+	if err := <-drained; err != nil {
+		t.Errorf("drain: %v", err)
+	}
+	if s.SessionsLost != 4 || s.Unanswered != 0 || s.LostBecause != errUnbound.Error() {
+		t.Errorf("%d sessions lost, %d unanswered, because %q; want all 4 unbound and everything answered", s.SessionsLost, s.Unanswered, s.LostBecause)
+	}
+}
+
+func TestReceiptsOfAnotherRunAreNotMissing(t *testing.T) {
+	c := &centre{password: "secret", forced: true}
+	o := optionsFor(c.serve(t))
+	o.message.registered = false
+	s := mustLoad(t, t.Context(), o)
+	if s.Receipts == nil || s.Receipts.Missing != 0 || len(s.Receipts.States) == 0 || s.failed() != nil {
+		t.Errorf("receipts %+v, failed %v; want some, none missing", s.Receipts, s.failed())
 	}
 }
 

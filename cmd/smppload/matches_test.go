@@ -49,10 +49,8 @@ func TestMatchesEveryOrder(t *testing.T) {
 				id = messageID{text: fmt.Sprintf("id-%d", i)}
 			}
 			if rnd.IntN(2) == 0 {
-				if !accepted[id] {
-					if m.accept(id, time.Duration(i)*time.Millisecond) {
-						early++
-					}
+				if !accepted[id] && m.accept(id, time.Duration(i)*time.Millisecond) {
+					early++
 				}
 				accepted[id] = true
 				continue

@@ -38,12 +38,12 @@ func play(t *testing.T, s schedule) []time.Duration {
 }
 
 func TestScheduleIsEven(t *testing.T) {
-	for _, rate := range []int64{1, 7, 999, 1000, 1001, 1500, 20_000, 33_333, 250_000} {
+	for _, rate := range []int64{1, 7, 999, 1000, 1001, 1500, 20_000, 33_333, 100_000} {
 		for _, binds := range []int64{1, 3, 8} {
 			t.Run(fmt.Sprintf("%d/s on %d", rate, binds), func(t *testing.T) {
-				const duration = 3 * time.Second
+				const duration = time.Second
 				times := play(t, schedule{rate: rate, duration: duration, binds: binds})
-				if got, want := int64(len(times)), 3*rate; got != want {
+				if got, want := int64(len(times)), rate; got != want {
 					t.Fatalf("%d messages, want %d", got, want)
 				}
 				perSlice := make([]int64, duration/slice)

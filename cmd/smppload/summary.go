@@ -92,6 +92,9 @@ func (f *fleet) summary(awaited bool, cpu time.Duration) *summary {
 	}
 	if f.opts.message.registered || len(l.states) > 0 || l.incoming > 0 {
 		s.Receipts = l.receiptSummaryLocked(awaited)
+		if !f.opts.message.registered {
+			s.Receipts.Missing = 0 // these are another run's
+		}
 	}
 	return s
 }
