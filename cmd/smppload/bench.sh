@@ -39,7 +39,8 @@ fail() {
 
 # start_server COMMAND... runs a server in the background and sets addr when it is ready.
 start_server() {
-	"$@" >"$work/server.log" 2>&1 &
+	: >"$work/server.log" # here, not in the child: the last server's "ready" must be gone
+	"$@" >>"$work/server.log" 2>&1 &
 	pid=$!
 	for _ in $(seq 300); do
 		if grep -q '^ready$' "$work/server.log"; then
@@ -83,9 +84,15 @@ load() {
 		sed -n "s/^ *\"$field\": \([0-9.e+-]*\),*\$/\1/p" "$out" >>"$work/$name.$field"
 	done
 	[ "$(median "$name" ok_per_second)" != 0 ] || fail "$name: nothing was accepted"
-	echo "  $name: $(tail -n 1 "$work/$name.ok_per_second") accepted/s, p99 $(tail -n 1 "$work/$name.p99_ms") ms" \
-		"$(awk '{ printf ", %s completed/s", $1 }' <(tail -n 1 "$work/$name.completed_per_second"))" >&2
+	printf '  %s: %.0f accepted/s, p99 %s ms' "$name" "$(last "$name" ok_per_second)" "$(last "$name" p99_ms)" >&2
+	if [ -s "$work/$name.completed_per_second" ]; then
+		printf ', %.0f receipts/s' "$(last "$name" completed_per_second)" >&2
+	fi
+	echo >&2
 }
+
+# last NAME FIELD prints what the last run had.
+last() { tail -n 1 "$work/$1.$2"; }
 
 # median NAME FIELD prints the middle of the runs, of an even number the lower one.
 median() { sort -g "$work/$1.$2" | awk '{ v[NR] = $1 } END { print NR ? v[int((NR + 1) / 2)] : 0 }'; }
@@ -100,11 +107,13 @@ row() {
 		'BEGIN { printf "| %-44s | %10.0f | %17s | %6.1f%% | %7.2f |\n", text, value, spread, 100 * value / echo, cpu }'
 }
 
-# latency TEXT NAME P50 P99 [P999] prints a line of the table of latencies.
+# latency TEXT NAME P50 P99 [P999 LATE] prints a line of the table of latencies.
 latency() {
-	local p999=-
-	[ $# -lt 5 ] || p999=$(median "$2" "$5")
-	printf '| %-44s | %9s | %9s | %9s | %9s |\n' "$1" "$(median "$2" "$3")" "$(median "$2" "$4")" "$p999" "$(median "$2" late_p99_ms)"
+	local field values=()
+	for field in "${@:3}"; do
+		values+=("$(median "$2" "$field")")
+	done
+	printf '| %-44s | %9s | %9s | %9s | %9s |\n' "$1" "${values[@]}" $([ $# -ge 6 ] || echo - -)
 }
 
 case $(stat -f -c %T "$work") in
@@ -162,8 +171,8 @@ cat <<END
 | milliseconds                                 |       p50 |       p99 |     p99.9 | gen. late |
 | -------------------------------------------- | --------: | --------: | --------: | --------: |
 END
-latency "submit_sm_resp at $rate/s, echo" echo-at-rate p50_ms p99_ms p999_ms
-latency "submit_sm_resp at $rate/s, durable" durable-at-rate p50_ms p99_ms p999_ms
+latency "submit_sm_resp at $rate/s, echo" echo-at-rate p50_ms p99_ms p999_ms late_p99_ms
+latency "submit_sm_resp at $rate/s, durable" durable-at-rate p50_ms p99_ms p999_ms late_p99_ms
 latency "receipt, batchable, all submitted at once" batched receipt_p50_ms receipt_p99_ms
 latency "receipt, one call each, all at once" single receipt_p50_ms receipt_p99_ms
 cat <<END
