@@ -22,13 +22,14 @@ type harness struct {
 	*Store
 	t     testing.TB
 	path  string
+	mmap  int
 	index uint64
 	now   int64
 }
 
 func newHarness(t testing.TB) *harness {
 	t.Helper()
-	h := &harness{t: t, path: filepath.Join(t.TempDir(), "state"), now: t0}
+	h := &harness{t: t, path: filepath.Join(t.TempDir(), "state"), mmap: testMmap, now: t0}
 	h.open()
 	t.Cleanup(func() { h.Store.Close() })
 	return h
@@ -36,7 +37,7 @@ func newHarness(t testing.TB) *harness {
 
 func (h *harness) open() {
 	h.t.Helper()
-	s, err := Open(h.path, Options{ClusterID: "test", NoSync: true, MmapSize: testMmap})
+	s, err := Open(h.path, Options{ClusterID: "test", NoSync: true, MmapSize: h.mmap})
 	if err != nil {
 		h.t.Fatal(err)
 	}

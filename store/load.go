@@ -16,6 +16,7 @@ type loaded struct {
 	file    *file
 	machine *machine
 	view    view
+	states  *bolt.Cursor // while it is rebuilt
 }
 
 // load opens a file that is complete and rebuilds the memory. It reads no message: only the small
@@ -186,20 +187,19 @@ func (l *loaded) loadOrphan(_ *bolt.Tx, k, v []byte) error {
 
 // loadAttempt brings an attempt into the index by BizID if messages of it are open.
 func (l *loaded) loadAttempt(tx *bolt.Tx, k, v []byte) error {
-	d := decoder{b: v}
-	if head := d.attemptHead(); d.err != nil || head.bizID == "" {
-		return d.err
-	}
 	a, err := decodeAttempt(v)
-	if err != nil {
+	if err != nil || a.bizID == "" {
 		return err
 	}
+	if l.states == nil {
+		l.states = bktStates.find(tx).Cursor()
+	}
 	id, open := AttemptID(binary.BigEndian.Uint64(k)), 0
-	states := bktStates.find(tx)
 	for i := range a.members {
-		raw := states.Get(key8(uint64(a.members[i].number)))
-		if raw == nil {
-			continue
+		n := key8(uint64(a.members[i].number))
+		found, raw := l.states.Seek(n)
+		if !bytes.Equal(found, n) {
+			continue // purged
 		}
 		s, err := decodeStatus(raw)
 		if err != nil {

@@ -34,6 +34,7 @@ type txn struct {
 	*machine
 	tx      *bolt.Tx
 	buckets [bucketCount]*bolt.Bucket
+	cursors [bucketCount]*bolt.Cursor
 	at      int64 // the time of the entry that is being applied
 	arena   *arena
 	err     error
@@ -56,9 +57,25 @@ func (t *txn) bucket(id bucketID) *bolt.Bucket {
 	return t.buckets[id]
 }
 
+// seek moves the bucket's cursor to a key, or the first behind it. One cursor serves all reads and
+// deletions: bbolt's own Get and Delete make a new one each time.
+func (t *txn) seek(id bucketID, key []byte) (c *bolt.Cursor, k, v []byte) {
+	if t.cursors[id] == nil {
+		t.cursors[id] = t.bucket(id).Cursor()
+	}
+	c = t.cursors[id]
+	k, v = c.Seek(key)
+	return c, k, v
+}
+
 // get returns the value of a key, nil if there is none. It is the transaction's, not to be
 // changed.
-func (t *txn) get(id bucketID, key []byte) []byte { return t.bucket(id).Get(key) }
+func (t *txn) get(id bucketID, key []byte) []byte {
+	if _, k, v := t.seek(id, key); bytes.Equal(k, key) {
+		return v
+	}
+	return nil
+}
 
 // put sets a key to a value, which must not change before the commit. bbolt copies keys.
 func (t *txn) put(id bucketID, key, value []byte) {
@@ -68,7 +85,11 @@ func (t *txn) put(id bucketID, key, value []byte) {
 }
 
 func (t *txn) del(id bucketID, key []byte) {
-	if err := t.bucket(id).Delete(key); err != nil {
+	c, k, _ := t.seek(id, key)
+	if !bytes.Equal(k, key) {
+		return
+	}
+	if err := c.Delete(); err != nil {
 		t.fail(fmt.Errorf("delete in %s: %w", id.name(), err))
 	}
 }
