@@ -14,19 +14,21 @@ import (
 	"smppbridge/store"
 )
 
-func accept(ctx context.Context, n *cluster.Node, node string, seq uint64, text string) (store.Number, error) {
-	res, err := n.Propose(ctx, &store.Accept{
+func acceptCommand(node string, seq uint64, text string) *store.Accept {
+	return &store.Accept{
 		Token:    store.Token{Node: node, Incarnation: 1, Seq: seq, Lowest: seq - min(seq-1, 64)},
 		Messages: []store.Submission{{Message: store.Message{Account: "a", Phone: "13900000000", Text: text}, Charges: -1}},
-	})
-	if err != nil {
-		return 0, err
 	}
-	got := res.(*store.AcceptResult).Items[0]
-	if got.Code != store.AcceptOK {
-		return 0, fmt.Errorf("code %d", got.Code)
+}
+
+// number returns the number that an Accept of one message was given.
+func number(t *testing.T, res store.Result) store.Number {
+	t.Helper()
+	got, ok := res.(*store.AcceptResult)
+	if !ok || len(got.Items) != 1 || got.Items[0].Code != store.AcceptOK {
+		t.Fatalf("result %T %+v", res, res)
 	}
-	return got.Number, nil
+	return got.Items[0].Number
 }
 
 func texts(t *testing.T, st *store.Store) map[string]int {
@@ -46,18 +48,15 @@ func texts(t *testing.T, st *store.Store) map[string]int {
 
 func TestThreeNodesHoldTheSame(t *testing.T) {
 	c := clustertest.New(t, 3, nil)
-	leader := c.Leader()
 	var last store.Number
 	for seq := uint64(1); seq <= 30; seq++ {
-		n, err := accept(context.Background(), c.Node(leader), "x", seq, fmt.Sprint("message ", seq))
-		if err != nil {
-			t.Fatal(err)
-		}
+		n := number(t, c.Propose(acceptCommand("x", seq, fmt.Sprint("message ", seq))))
 		if n <= last {
 			t.Errorf("number %v after %v", n, last)
 		}
 		last = n
 	}
+	leader := c.Leader()
 	index, _ := c.Store(leader).Applied()
 	c.Agree(index)
 	for i := range 3 {
@@ -70,7 +69,7 @@ func TestThreeNodesHoldTheSame(t *testing.T) {
 		if c.Node(i).LeaderID() != c.Node(leader).LeaderID() || c.Node(i).IsLeader() {
 			t.Errorf("node %d sees %q lead", i, c.Node(i).LeaderID())
 		}
-		_, err := accept(context.Background(), c.Node(i), "x", 31, "on a follower")
+		_, err := c.Node(i).Propose(context.Background(), acceptCommand("x", 31, "on a follower"))
 		if !errors.Is(err, store.ErrNotProposed) || !errors.Is(err, cluster.ErrNotLeader) {
 			t.Errorf("propose on a follower: %v, want ErrNotProposed and ErrNotLeader", err)
 		}
@@ -83,71 +82,72 @@ func TestThreeNodesHoldTheSame(t *testing.T) {
 // An outcomes collects what proposers were told about their messages.
 type outcomes struct {
 	mu                   sync.Mutex
-	acked, sure, unknown map[string]bool
+	acked, sure, unknown map[string]*store.Accept // guarded by mu; by text
 }
 
-func (o *outcomes) note(text string, err error) {
+func (o *outcomes) note(text string, cmd *store.Accept, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case err == nil:
-		o.acked[text] = true
+		o.acked[text] = cmd
 	case errors.Is(err, store.ErrNotProposed):
-		o.sure[text] = true
+		o.sure[text] = cmd
 	default:
-		o.unknown[text] = true
+		o.unknown[text] = cmd
 	}
 }
 
-// TestLeaderLossClassifiesOutcomes crashes the leader under proposals: what was acknowledged is on
-// the others once, what was surely not proposed is nowhere, and only the rest is unknown.
-func TestLeaderLossClassifiesOutcomes(t *testing.T) {
-	c := clustertest.New(t, 3, nil)
-	old := c.Leader()
-	out := outcomes{acked: map[string]bool{}, sure: map[string]bool{}, unknown: map[string]bool{}}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	var lanes sync.WaitGroup
-	warm := make(chan struct{}, 1000)
-	node := c.Node(old)
+// lanes proposes in eight lanes on one node, each until its first error. The returned functions wait
+// for a number of acknowledgements, and for the end.
+func (o *outcomes) lanes(ctx context.Context, node *cluster.Node) (warm func(acks int), wait func()) {
+	var wg sync.WaitGroup
+	acks := make(chan struct{}, 1000)
 	for lane := range 8 {
-		lanes.Go(func() {
+		wg.Go(func() {
 			for seq := uint64(1); ; seq++ {
 				text := fmt.Sprintf("lane %d message %d", lane, seq)
-				_, err := accept(ctx, node, fmt.Sprint("lane", lane), seq, text)
-				out.note(text, err)
+				cmd := acceptCommand(fmt.Sprint("lane", lane), seq, text)
+				_, err := node.Propose(ctx, cmd)
+				o.note(text, cmd, err)
 				if err != nil {
 					return
 				}
 				select {
-				case warm <- struct{}{}:
+				case acks <- struct{}{}:
 				default:
 				}
 			}
 		})
 	}
-	for range 100 {
-		<-warm
+	warm = func(n int) {
+		for range n {
+			<-acks
+		}
 	}
+	return warm, wg.Wait
+}
+
+// TestLeaderLossClassifiesOutcomes crashes the leader under proposals: what was acknowledged is on
+// all nodes once, what was surely not proposed is nowhere, and only the rest is unknown, which the
+// token settles.
+func TestLeaderLossClassifiesOutcomes(t *testing.T) {
+	c := clustertest.New(t, 3, nil)
+	old := c.Leader()
+	out := outcomes{acked: map[string]*store.Accept{}, sure: map[string]*store.Accept{}, unknown: map[string]*store.Accept{}}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	warm, wait := out.lanes(ctx, c.Node(old))
+	warm(100)
 	c.Crash(old)
-	lanes.Wait()
-	lost := time.Now()
-	leader := c.Leader()
-	t.Logf("%d acknowledged, %d surely not proposed, %d unknown; next leader after %v",
-		len(out.acked), len(out.sure), len(out.unknown), time.Since(lost).Round(time.Millisecond))
-	for text := range out.unknown { // the token settles what is unknown
-		var lane int
-		var seq uint64
-		if _, err := fmt.Sscanf(text, "lane %d message %d", &lane, &seq); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := accept(ctx, c.Node(leader), fmt.Sprint("lane", lane), seq, text); err != nil {
-			t.Errorf("%s again: %v", text, err)
-		}
-		out.acked[text] = true
+	wait()
+	t.Logf("%d acknowledged, %d surely not proposed, %d unknown", len(out.acked), len(out.sure), len(out.unknown))
+	for text, cmd := range out.unknown {
+		number(t, c.Propose(cmd))
+		out.acked[text] = cmd
 	}
 	c.Start(old)
-	index, _ := c.Store(leader).Applied()
+	index, _ := c.Store(c.Leader()).Applied()
 	c.Agree(index)
 	for i := range 3 {
 		found := texts(t, c.Store(i))
@@ -202,39 +202,34 @@ func TestLeaderWorkMovesWithLeadership(t *testing.T) {
 // node ever wrote; then it follows the log again, and starts from its own file.
 func TestFollowerThatWasAwayGetsTheFile(t *testing.T) {
 	c := clustertest.New(t, 3, func(cfg *cluster.Config) { cfg.SegmentBytes, cfg.MaxLogBytes = 64<<10, 512<<10 })
-	leader := c.Leader()
-	away := (leader + 1) % 3
+	away := (c.Leader() + 1) % 3
 	filler := strings.Repeat("x", 16<<10)
 	seq := uint64(0)
 	add := func(n int) {
 		for range n {
 			seq++
-			if _, err := accept(context.Background(), c.Node(leader), "x", seq, fmt.Sprint(seq, filler)); err != nil {
-				t.Fatal(err)
-			}
+			number(t, c.Propose(acceptCommand("x", seq, fmt.Sprint(seq, filler))))
 		}
+	}
+	agree := func() {
+		index, _ := c.Store(c.Leader()).Applied()
+		c.Agree(index)
 	}
 	add(5)
 	c.Stop(away)
 	add(100)
-	if first := c.Node(leader).Figures().LogFirstIndex; first < 20 {
+	if first := c.Node(c.Leader()).Figures().LogFirstIndex; first < 20 {
 		t.Fatalf("the log still begins at %d", first)
 	}
 	c.Start(away)
-	index, _ := c.Store(leader).Applied()
-	c.Agree(index)
+	agree()
 	c.Eventually("a snapshot restored", func() bool { return c.Node(away).Figures().SnapshotsReceived > 0 })
-	if f := c.Node(leader).Figures(); f.SnapshotsSent == 0 {
-		t.Errorf("no snapshot was sent: %+v", f)
-	}
 	add(10) // now by the log
-	index, _ = c.Store(leader).Applied()
-	c.Agree(index)
+	agree()
 	c.Stop(away)
 	add(5)
 	c.Start(away)
-	index, _ = c.Store(leader).Applied()
-	c.Agree(index)
+	agree()
 	if f := c.Node(away).Figures(); f.SnapshotsReceived != 0 {
 		t.Errorf("%d snapshots were needed after a short absence", f.SnapshotsReceived)
 	}

@@ -73,8 +73,8 @@ func TestLogIsBounded(t *testing.T) {
 	index, _ := s.store.Applied()
 	s.stop()
 	s.start()
-	if got, _ := s.store.Applied(); got != index {
-		t.Errorf("applied %d after the restart, want %d", got, index)
+	if got, _ := s.store.Applied(); got < index { // the new address may have been written down too
+		t.Errorf("applied %d after the restart, want at least %d", got, index)
 	}
 	if got := count(t, s.store); len(got) != n {
 		t.Errorf("%d messages after the restart, want %d", len(got), n)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
 	"smppbridge/store"
@@ -70,35 +71,14 @@ func Start(cfg Config, st *store.Store) (*Node, error) {
 
 // start opens what close closes, in reverse order.
 func (n *Node) start() (err error) {
-	if n.lock, err = lockDir(n.cfg.Dir); err != nil {
-		return err
-	}
-	free, err := freeBytes(n.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	n.diskFree.Store(free)
 	logger := newRaftLogger(n.log)
-	if n.wal, err = openLog(n.cfg, n.fault, logger); err != nil {
-		return err
-	}
-	held, err := checkState(n.wal, n.store.Applied, n.log)
+	held, err := n.openDisk(logger)
 	if err != nil {
 		return err
 	}
-	if n.snaps, err = newSnapshotStore(n.store, n.cfg.receivedDir()); err != nil {
+	if err := n.openPort(logger); err != nil {
 		return err
 	}
-	n.wal.held = n.snaps.held
-	n.wal.applied = func() uint64 { index, _ := n.store.Applied(); return index }
-	if n.port, err = listenPort(n.cfg); err != nil {
-		return err
-	}
-	n.book = newAddressBook(n.cfg, n.port)
-	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: n.port, MaxPool: 3, Timeout: rpcTimeout, Logger: logger,
-		ServerAddressProvider: n.book, MsgpackUseNewTimeFormat: true,
-	})
 	conf := n.raftConfig()
 	conf.Logger = logger
 	notices := make(chan bool, 1)
@@ -117,6 +97,42 @@ func (n *Node) start() (err error) {
 	n.book.raft.Store(n.raft)
 	n.stopRaft = sync.OnceValue(n.raft.Shutdown)
 	n.run(notices)
+	return nil
+}
+
+// openDisk opens the log and returns what log and file hold, which belongs together.
+func (n *Node) openDisk(logger hclog.Logger) (held state, err error) {
+	if n.lock, err = lockDir(n.cfg.Dir); err != nil {
+		return held, err
+	}
+	free, err := freeBytes(n.cfg.Dir)
+	if err != nil {
+		return held, err
+	}
+	n.diskFree.Store(free)
+	if n.wal, err = openLog(n.cfg, n.fault, logger); err != nil {
+		return held, err
+	}
+	if held, err = checkState(n.wal, n.store.Applied, n.log); err != nil {
+		return held, err
+	}
+	if n.snaps, err = newSnapshotStore(n.store, n.cfg.receivedDir()); err != nil {
+		return held, err
+	}
+	n.wal.held = n.snaps.held
+	n.wal.applied = func() uint64 { index, _ := n.store.Applied(); return index }
+	return held, nil
+}
+
+func (n *Node) openPort(logger hclog.Logger) (err error) {
+	if n.port, err = listenPort(n.cfg); err != nil {
+		return err
+	}
+	n.book = newAddressBook(n.cfg, n.port)
+	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: n.port, MaxPool: 3, Timeout: rpcTimeout, Logger: logger,
+		ServerAddressProvider: n.book, MsgpackUseNewTimeFormat: true,
+	})
 	return nil
 }
 
@@ -176,6 +192,7 @@ func (n *Node) run(notices <-chan bool) {
 	n.wg.Go(func() {
 		select {
 		case <-n.fault.ch:
+			n.lead.set(false)
 			n.stopRaft() // it would ask for votes, and panic because the log takes none
 		case <-n.stop:
 		}

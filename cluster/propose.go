@@ -38,13 +38,16 @@ func (n *Node) Propose(ctx context.Context, cmd store.Command) (store.Result, er
 	case <-p.done:
 		return p.result, p.err
 	case <-ctx.Done():
+		err = ctx.Err()
+	case <-n.fault.ch: // Raft may have ended without an answer
+		err = n.fault.get()
 	}
 	if n.queue.withdraw(p) {
 		n.queue.refused.Add(1)
-		return nil, notProposed(ctx.Err())
+		return nil, notProposed(err)
 	}
 	n.queue.unknown.Add(1)
-	return nil, fmt.Errorf("propose: outcome unknown: %w", ctx.Err())
+	return nil, fmt.Errorf("propose: outcome unknown: %w", err)
 }
 
 func notProposed(err error) error {

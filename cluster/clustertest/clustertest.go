@@ -78,6 +78,8 @@ func (c *Cluster) Start(i int) {
 	cfg := cluster.Config{
 		NodeID: c.peers[i].ID, Dir: m.dir, Addr: c.peers[i].Addr, Peers: c.peers, Bootstrap: true,
 		Listener: l, Dial: m.net.dial, Fatal: m.fail,
+		// All nodes share a machine, perhaps with much else: a leader is not lost for being slow.
+		HeartbeatTimeout: time.Second, ElectionTimeout: time.Second, LeaderLeaseTimeout: time.Second,
 	}
 	if c.tune != nil {
 		c.tune(&cfg)
@@ -132,6 +134,23 @@ func (c *Cluster) Leader() int {
 		return false
 	})
 	return leader
+}
+
+// Propose proposes cmd on whichever node leads, again and again until it has a result: a command
+// with a token is applied once, however often that takes.
+func (c *Cluster) Propose(cmd store.Command) store.Result {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		res, err := c.Node(c.Leader()).Propose(ctx, cmd)
+		if err == nil {
+			return res
+		}
+		if ctx.Err() != nil {
+			c.t.Fatalf("propose: %v", err)
+		}
+	}
 }
 
 // Agree waits until all nodes that are up have applied the same, at least up to index.
