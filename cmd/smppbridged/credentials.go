@@ -25,7 +25,11 @@ func openCredential(c configs.Credential) (aliyun.Credentials, error) {
 	case "env":
 		return aliyun.FromEnv()
 	case "file":
-		return aliyun.FromFile(c.File)
+		creds, err := aliyun.FromFile(c.File)
+		if err != nil {
+			return nil, fmt.Errorf("file %s: %w", c.File, err)
+		}
+		return creds, nil
 	}
 	return aliyun.FromChain()
 }

@@ -35,8 +35,11 @@ func newDev() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a node with a simulator of the API built in, to play with",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := new(slog.LevelVar).UnmarshalText([]byte(f.logLevel)); err != nil {
+				return usageError{fmt.Errorf("--log-level: %w", err)}
+			}
 			return dev(cmd.Context(), f, cmd.OutOrStdout())
 		},
 	}

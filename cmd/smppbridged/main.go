@@ -49,10 +49,22 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version(),
+		Args:          noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{errors.New("a command is missing: run or dev; smppbridged --help says more")}
+		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newRun(), newDev())
 	return root
+}
+
+// noArgs is cobra.NoArgs with an error that is known as the command line's.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usageError{err}
+	}
+	return nil
 }
 
 // version is the module's version and the commit it was built from.

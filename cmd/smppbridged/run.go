@@ -18,7 +18,7 @@ func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run --config FILE",
 		Short: "Run a node",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return run(cmd.Context(), file)
 		},
@@ -37,6 +37,10 @@ func run(ctx context.Context, file string) error {
 	if err != nil {
 		return usageError{err}
 	}
+	// Before the start: a SIGHUP that nobody waits for would end the process.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	level := new(slog.LevelVar)
 	opts.Log = newLogger(cfg.Log, level)
 	for _, w := range cfg.Warnings() {
@@ -46,7 +50,7 @@ func run(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	go reloadOnHangup(ctx, n, file, level)
+	go reloadOn(ctx, hangups, n, file, level) // ends with ctx
 	return n.wait(ctx)
 }
 
@@ -56,7 +60,7 @@ func nodeOptions(cfg *configs.Node) (options, error) {
 	if cfg.Callback.Listen != "" {
 		secret, err := cfg.Callback.ReadSecret()
 		if err != nil {
-			return options{}, err
+			return options{}, fmt.Errorf("callback.secret_file: %w", err)
 		}
 		opts.CallbackSecret = secret
 	}
@@ -66,21 +70,27 @@ func nodeOptions(cfg *configs.Node) (options, error) {
 	}
 	opts.Credentials = creds
 	if cfg.Policy.File != "" {
-		if opts.Policy, err = readPolicy(cfg.Policy.File); err != nil {
+		if opts.Policy, err = readPolicy(cfg); err != nil {
 			return options{}, err
 		}
 	}
 	return opts, nil
 }
 
-// readPolicy returns the octets of a policy file that is valid.
-func readPolicy(file string) ([]byte, error) {
+// readPolicy returns the octets of the policy file, which is valid and fits the node: once it is
+// in the replicated state, a policy that no node can use is hard to get rid of.
+func readPolicy(cfg *configs.Node) ([]byte, error) {
+	file := cfg.Policy.File
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
+		return nil, fmt.Errorf("policy.file: %w", err)
 	}
-	if _, err := configs.ParsePolicy(file, b); err != nil {
+	p, err := configs.ParsePolicy(file, b)
+	if err != nil {
 		return nil, err
+	}
+	if err := cfg.CheckPolicy(p); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return b, nil
 }
@@ -101,17 +111,14 @@ func setLevel(level *slog.LevelVar, name string) {
 	}
 }
 
-// reloadOnHangup re-reads, at each SIGHUP, what can change while a node runs: the log level and,
-// where the node follows it, the policy file. A file with faults changes nothing. It ends with ctx.
-func reloadOnHangup(ctx context.Context, n *node, file string, level *slog.LevelVar) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+// reloadOn re-reads, at each SIGHUP, what can change while a node runs: the log level and, where
+// the node follows it, the policy file. A file with faults changes nothing. It ends with ctx.
+func reloadOn(ctx context.Context, hangups <-chan os.Signal, n *node, file string, level *slog.LevelVar) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hup:
+		case <-hangups:
 		}
 		if err := reload(ctx, n, file, level); err != nil {
 			n.log.ErrorContext(ctx, "reload: nothing changed", "err", err)
@@ -127,7 +134,8 @@ func reload(ctx context.Context, n *node, file string, level *slog.LevelVar) err
 		return err
 	}
 	if cfg.Policy.Follow && cfg.Policy.File != "" {
-		doc, err := readPolicy(cfg.Policy.File)
+		cfg.Credentials = n.opts.Node.Credentials // new ones are opened at the next start
+		doc, err := readPolicy(cfg)
 		if err != nil {
 			return err
 		}
