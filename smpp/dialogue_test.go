@@ -147,11 +147,11 @@ func (b *backend) reached(want int, submits bool) error {
 
 // eventually tries until it succeeds; in fake time that takes none.
 func eventually(try func() error) (err error) {
-	for range 2000 {
+	for range 500 {
 		if err = try(); err == nil {
 			return nil
 		}
-		<-time.After(time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 	}
 	return err
 }

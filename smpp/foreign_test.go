@@ -92,7 +92,7 @@ func TestGoSMPPClient(t *testing.T) {
 	}
 	for text, codec := range map[string]pdutext.Codec{
 		"{code} 1234 @ 5€": pdutext.GSM7("{code} 1234 @ 5€"),
-		"【甲】您的验证码为1234":   pdutext.UCS2("【甲】您的验证码为1234"),
+		"【甲】您的验证码为1234":    pdutext.UCS2("【甲】您的验证码为1234"),
 	} {
 		sm, err := client.Submit(&gosmpp.ShortMessage{Src: "1069", Dst: "8613900000000", Text: codec, Register: pdufield.FinalDeliveryReceipt})
 		if err != nil || sm.RespID() != "00000000ab" {
