@@ -168,3 +168,28 @@ func TestBinds(t *testing.T) {
 		t.Errorf("after the new incarnation: %+v", r)
 	}
 }
+
+// TestNodeUpLeavesOthersAlone: only what the node had open before goes.
+func TestNodeUpLeavesOthersAlone(t *testing.T) {
+	h := newHarness(t)
+	for _, node := range []string{"n1", "n10", "n2"} {
+		for session := range uint64(5) {
+			for _, account := range []string{"bank", "shop"} {
+				h.apply(&BindOpen{Bind: Bind{Node: node, Incarnation: 1, Session: session*256 + uint64(account[0]), Account: account}})
+			}
+		}
+		h.apply(&Accept{Token: Token{Node: node, Incarnation: 1, Seq: 1}, Messages: []Submission{{Message: message("shop"), Charges: -1}}})
+	}
+	h.apply(&NodeUp{Node: "n1", Incarnation: 2})
+	h.restart()
+	for _, account := range []string{"bank", "shop"} {
+		binds := h.Binds(account)
+		if len(binds) != 10 || binds[0].Node != "n10" || binds[9].Node != "n2" {
+			t.Errorf("binds of %s: %+v", account, binds)
+		}
+	}
+	again := h.apply(&Accept{Token: Token{Node: "n10", Incarnation: 1, Seq: 1}, Messages: []Submission{{Message: message("shop"), Charges: -1}}})
+	if it := again.(*AcceptResult).Items[0]; it.Number != 2 {
+		t.Errorf("another node's token was forgotten: %+v", it)
+	}
+}

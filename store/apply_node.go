@@ -38,10 +38,35 @@ func (t *txn) nodeUp(c *NodeUp) None {
 			gone = append(gone, v.key())
 		}
 	}
-	for _, k := range gone {
-		t.dropBind(k)
-	}
+	t.dropEarlier(node, c.Incarnation, gone)
 	return None{}
+}
+
+// dropEarlier removes the binds that a node had in other incarnations, account by account at
+// once: they may be thousands.
+func (t *txn) dropEarlier(node string, incarnation uint64, gone []sessionKey) {
+	done := map[string]bool{}
+	for _, k := range gone {
+		account := t.sessions[k]
+		delete(t.sessions, k)
+		t.del(bktBinds, bindKey(k))
+		if !done[account] {
+			done[account] = true
+			t.setBinds(account, slices.DeleteFunc(t.binds[account], func(b Bind) bool {
+				return b.Node == node && b.Incarnation != incarnation
+			}))
+		}
+	}
+}
+
+// setBinds gives an account its binds.
+func (t *txn) setBinds(account string, binds []Bind) {
+	if len(binds) == 0 {
+		delete(t.binds, account)
+	} else {
+		t.binds[account] = binds
+	}
+	t.view.bound(account)
 }
 
 // after is the first key behind all that begin with prefix. A prefix begins with a name, so that
@@ -77,31 +102,29 @@ func (t *txn) bindOpen(c *BindOpen) *BindResult {
 func (m *machine) addBind(v Bind) {
 	v.Node, v.Account = strings.Clone(v.Node), strings.Clone(v.Account)
 	binds := m.binds[v.Account]
-	i, _ := slices.BinarySearchFunc(binds, v.key(), func(b Bind, k sessionKey) int { return b.key().compare(k) })
+	i, _ := findBind(binds, v.key())
 	m.binds[v.Account] = slices.Insert(binds, i, v)
 	m.sessions[v.key()] = v.Account
 }
 
-// bindClose applies a BindClose.
-func (t *txn) bindClose(c *BindClose) None {
-	t.dropBind(sessionKey{node: c.Node, incarnation: c.Incarnation, session: c.Session})
-	return None{}
+// findBind returns a bind's place in an account's binds.
+func findBind(binds []Bind, key sessionKey) (place int, there bool) {
+	return slices.BinarySearchFunc(binds, key, func(b Bind, k sessionKey) int { return b.key().compare(k) })
 }
 
-func (t *txn) dropBind(key sessionKey) {
+// bindClose applies a BindClose.
+func (t *txn) bindClose(c *BindClose) None {
+	key := sessionKey{node: c.Node, incarnation: c.Incarnation, session: c.Session}
 	account, ok := t.sessions[key]
 	if !ok {
-		return
+		return None{}
 	}
-	t.del(bktBinds, bindKey(key))
 	delete(t.sessions, key)
-	binds := slices.DeleteFunc(t.binds[account], func(b Bind) bool { return b.key() == key })
-	if len(binds) == 0 {
-		delete(t.binds, account)
-	} else {
-		t.binds[account] = binds
+	t.del(bktBinds, bindKey(key))
+	if i, ok := findBind(t.binds[account], key); ok {
+		t.setBinds(account, slices.Delete(t.binds[account], i, i+1))
 	}
-	t.view.bound(account)
+	return None{}
 }
 
 // putPolicy applies a PutPolicy.

@@ -66,7 +66,8 @@ func (t *txn) acceptPart(n Number, raw []byte, v *messageView, counted bool) {
 func (t *txn) newestSet(m *Message) (key []byte, set partSet) {
 	last := partsKey(m, 1<<64-1)
 	c := t.bucket(bktParts).Cursor()
-	k, v := c.Seek(last) // no set has this number, so this is behind them all
+	var v []byte
+	k, _ := c.Seek(last) // no set has this number, so this is behind them all
 	if k == nil {
 		k, v = c.Last()
 	} else {
@@ -134,7 +135,8 @@ func (t *txn) endSet(first Number, e end) {
 		return
 	}
 	key := partsKey(&m, first)
-	set := partSet(bytes.Clone(t.get(bktParts, key)))
+	var set partSet
+	set = append(set, t.get(bktParts, key)...)
 	if len(set) != 8*int(m.Segment.Total) {
 		t.fail(fmt.Errorf("message %s began no set of parts: %w", first, errCodec))
 		return

@@ -12,9 +12,9 @@ import (
 // TestInvariants applies random commands to a store and to the model. After each it wants the
 // same result and the same state, and that DESIGN.md's invariants held on the way.
 func TestInvariants(t *testing.T) {
-	seeds, steps := 20, 300
+	seeds, steps := 10, 300
 	if testing.Short() {
-		seeds = 8
+		seeds = 4
 	}
 	for seed := range uint64(seeds) {
 		h, m := newHarness(t), newModel()

@@ -178,8 +178,9 @@ func (s *Store) OutboxAccounts() []string {
 // Orphans returns the reports with a BizID that matched nothing when they came, with Orphan set:
 // to be tried again when a call is answered with that BizID.
 func (s *Store) Orphans(bizID string) ([]DeliveryReport, error) {
+	var ids []uint64
 	s.mu.RLock()
-	ids := slices.Clone(s.view.orphans[bizID])
+	ids = append(ids, s.view.orphans[bizID]...)
 	s.mu.RUnlock()
 	if len(ids) == 0 {
 		return nil, nil

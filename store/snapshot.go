@@ -46,7 +46,12 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 }
 
 // WriteTo writes the file as it stood when the snapshot was begun.
-func (n *Snapshot) WriteTo(w io.Writer) (int64, error) { return n.tx.WriteTo(w) }
+func (n *Snapshot) WriteTo(w io.Writer) (int64, error) {
+	if n.tx == nil {
+		return 0, fmt.Errorf("write snapshot: %w", ErrClosed)
+	}
+	return n.tx.WriteTo(w)
+}
 
 // Close ends the snapshot.
 func (n *Snapshot) Close() error {

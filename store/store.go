@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"sync"
@@ -35,15 +36,15 @@ type Options struct {
 	// loss such a file may be damaged, not only old.
 	NoSync bool
 
-	// MmapSize is the address space reserved for the file; 0 = 64 GiB. While the file fits into
+	// MmapSize is the address space reserved for the file; 0 = defaultMmapSize. While the file fits into
 	// it, a growing file makes no reader and no Apply wait.
 	MmapSize int
 
 	Log *slog.Logger // nil: discards
 }
 
-// defaultMmapSize is address space only, no memory.
-const defaultMmapSize = 64 << 30
+// defaultMmapSize is address space only, no memory: 64 GiB, or 1 GiB where that is too much.
+const defaultMmapSize = 1 << (30 + 6*(bits.UintSize/64))
 
 // lockTimeout is how long Open waits for another process to let go of the file.
 const lockTimeout = 2 * time.Second

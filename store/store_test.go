@@ -65,6 +65,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestFileIsPrivateAndLocked(t *testing.T) {
+	t.Parallel() // it waits for the lock
 	h := newHarness(t)
 	info, err := os.Stat(h.path)
 	if err != nil || info.Mode().Perm() != 0o600 {

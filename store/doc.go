@@ -1,0 +1,77 @@
+// Package store is the replicated state: a deterministic machine over one bbolt file. It knows
+// messages, attempts, meters, outboxes, binds and the policy; it knows nothing of Raft, SMPP
+// sessions or Alibaba Cloud.
+//
+// Commands go in through Apply, in the order of Raft's log, and nothing else changes the state.
+// Every node applies the same commands and comes to the same state, so Apply is a function of
+// state and command only: times, ids and rules come with the command (determinism_test.go).
+//
+// # A message's life
+//
+//	Accept     accepted ─ or part, until its set is complete: then joined, and a new message
+//	             │        with the whole text goes the way below; its parts end with it
+//	Begin      sending    the intent is on disk before the API is called
+//	             │
+//	Finish     sent ─ or retry (surely not executed; Begin again), uncertain, final
+//	             │
+//	Report     final      its text is erased, its receipt enters the outbox
+//	             │
+//	Delivered             the receipt leaves the outbox
+//	Purge                 the message is deleted
+//
+// An attempt without an outcome becomes uncertain when its leader is gone (Lead) or its time has
+// run out (Finish). What is uncertain is not sent again before a Report, a Found or a late
+// Finish has said what became of it. Close ends what waits, expired or without a template, and
+// gives up on what was sent; it never ends a call under way.
+//
+// Every change raises the message's revision. Begin, Found and Close name the revision they were
+// decided on and do nothing at another.
+//
+// # The file
+//
+//	meta      the applied index, counters, cursors, Raft's configuration, schema, cluster id
+//	tokens    node, incarnation, seq → result of an Accept, while its node may ask again
+//	nodes     node → its incarnation
+//	messages  number → the message as it was accepted (message_codec.go)
+//	states    number → Status, always the same size
+//	attempts  attempt → route, BizID, members and what their phones were charged
+//	sends     time, seq → a charge on a phone, for 25 h
+//	due       action, time, number → nothing: a message has one entry or none
+//	parts     account, addresses, reference, total, set → the numbers of the parts
+//	outbox    account, seq → receipt
+//	orphans   id → report that matched nothing yet, for 72 h
+//	meters    key → counts and levels
+//	binds     node, incarnation, session → Bind
+//	policy    version → Policy
+//
+// Numbers in keys have 8 octets, big endian, so most keys ascend, which is what bbolt is quick
+// at; small records that are rewritten are apart from large ones that are not. What is looked up
+// by other keys, a phone or a BizID, is in memory and rebuilt at Open.
+//
+// # Memory
+//
+// The machine (txn.go) is the applying goroutine's own: meters, phones, binds, the counters of
+// meta. The view (view.go) is what readers see; it changes after each commit. All else that
+// readers ask for is read from the file, in short transactions, beside Apply. Store.mu guards the
+// view and which file is the current one; nothing is called with it held. An Apply that fails may
+// leave the machine ahead of the file: then nothing is applied any more, and the node must stop.
+//
+// # Crash safety
+//
+// The applied index is written in the same transaction as what it stands for. A crash before the
+// commit leaves the state before, and Raft hands in the entries again; after it, they are
+// skipped. With NoSync this does not hold. A snapshot is the file as a read transaction sees it;
+// a received one is complete and synced before it is renamed into place (snapshot.go). bbolt's
+// freelist is not stored but rebuilt at Open.
+//
+// An erased text is gone from every record. Its octets stay in a free page of the file until
+// bbolt uses the page again, which is why the file has mode 0600.
+//
+// # A new command
+//
+// Give it the next Kind, a struct in command.go, a result in result.go, its encoding in encode.go
+// and decode.go, a case in applyCommand, a line in allCommands, and run the tests with -update:
+// only lines may be added to the golden files. A field that Apply reads is never added to a
+// command that is there: nodes of two versions would diverge. For the same reason a change of
+// what Apply does is made to depend on the cluster version in meta.
+package store
