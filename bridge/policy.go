@@ -59,6 +59,13 @@ var alphabets = map[string]smpp.Alphabet{
 // Cloud counts when the API is called, by its own clock.
 const edgeGuard = int64(time.Second / time.Millisecond)
 
+// CheckPolicy reports why a bridge could not use a policy whose document is valid: what only shows
+// when its templates are compiled. It is to be asked before a policy is committed.
+func CheckPolicy(doc *configs.Policy) error {
+	_, err := compile(0, doc)
+	return err
+}
+
 // compile makes the runtime form of a validated policy document.
 func compile(version uint64, doc *configs.Policy) (*policy, error) {
 	p := &policy{

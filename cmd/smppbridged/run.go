@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"smppbridge/bridge"
 	"smppbridge/configs"
 )
 
@@ -89,7 +91,7 @@ func readPolicy(cfg *configs.Node) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.CheckPolicy(p); err != nil {
+	if err := errors.Join(cfg.CheckPolicy(p), bridge.CheckPolicy(p)); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return b, nil
