@@ -55,10 +55,10 @@ func TestNoCallWithoutGrantedBegin(t *testing.T) {
 // TestNoCallBeforeBegin: while its Begin is on the way nothing is called (promise 3).
 func TestNoCallBeforeBegin(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		commit := make(chan struct{})
+		committed, commit := r.gate()
 		r.node.decide(func(cmd store.Command) fate {
 			if _, ok := cmd.(*store.Begin); ok {
-				<-commit
+				<-committed
 			}
 			return applied
 		})
@@ -67,8 +67,8 @@ func TestNoCallBeforeBegin(t *testing.T) {
 		if got := len(r.api.called()); got != 0 {
 			t.Errorf("%d calls before the Begin was committed", got)
 		}
-		committed := time.Now()
-		close(commit)
+		returned := time.Now()
+		commit()
 		pass(time.Second)
 		calls := r.api.called()
 		if len(calls) != 1 {
@@ -79,7 +79,7 @@ func TestNoCallBeforeBegin(t *testing.T) {
 			t.Errorf("the call's OutId names %+v, %v, want message %s", a, err, n)
 		}
 		// A call starts within one second after its Begin has returned.
-		if by := calls[0].Before.Sub(committed); by <= 0 || by > time.Second {
+		if by := calls[0].Before.Sub(returned); by <= 0 || by > time.Second {
 			t.Errorf("the call may start up to %v after its Begin, want at most 1 s", by)
 		}
 	})
@@ -207,10 +207,11 @@ func TestSilentAttemptBecomesUncertain(t *testing.T) {
 // to its call is committed finds its message all the same.
 func TestReportOvertakesAnswer(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		reporting, finished := make(chan struct{}), make(chan struct{})
+		reporting, report := r.gate()
+		finished, finish := r.gate()
 		r.node.decide(func(cmd store.Command) fate {
 			if rep, ok := cmd.(*store.Report); ok && rep.Reports[0].Number == 0 {
-				close(reporting)
+				report()
 				<-finished
 			}
 			return applied
@@ -229,7 +230,7 @@ func TestReportOvertakesAnswer(t *testing.T) {
 		if st := r.status(n); st.State != store.StateSent {
 			t.Fatalf("message is %v, want sent", st.State)
 		}
-		close(finished)
+		finish()
 		if err := <-reported; err != nil {
 			t.Fatal(err)
 		}
@@ -253,6 +254,27 @@ func TestReportIsOfferedAgain(t *testing.T) {
 		}
 		if st := r.status(n); st.State != store.StateFinal {
 			t.Errorf("the report was taken and the message is %v", st.State)
+		}
+	})
+}
+
+// TestStopRecordsOutcomes: a bridge that stops waits for its calls and records how they ended
+// (promise 3).
+func TestStopRecordsOutcomes(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		calling, called := r.gate()
+		answered, answer := r.gate()
+		r.api.send = func(Call) Answer {
+			called()
+			<-answered
+			return Answer{Kind: store.OutcomeAccepted, BizID: "biz^1"}
+		}
+		n := r.bind("any", smpp.Transmitter).accepted("hello")
+		await(t, "the call", calling)
+		time.AfterFunc(time.Second, answer)
+		r.stopRun()
+		if st := r.status(n); st.State != store.StateSent {
+			t.Errorf("message is %v after the bridge has stopped, want sent", st.State)
 		}
 	})
 }

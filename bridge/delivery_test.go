@@ -229,3 +229,40 @@ func TestTemporaryRefusals(t *testing.T) {
 		})
 	}
 }
+
+// TestReceiptWaitsForTheResponse: also over another session: while the submit_sm_resp is not written,
+// because its ESME does not read, nobody gets the receipt (promise 4).
+func TestReceiptWaitsForTheResponse(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		sender, receiver := r.bind("any", smpp.Transmitter), r.bind("any", smpp.Receiver)
+		sender.submit("hello")
+		pass(time.Second)
+		r.report(1)
+		pass(5 * time.Second)
+		if got := r.waiting(); got != 1 {
+			t.Fatalf("%d receipts wait, want 1", got)
+		}
+		receiver.Send(&smpp.EnquireLink{})
+		receiver.Expect(smpp.EnquireLinkRespID) // and no receipt before it
+		want := sender.number().String()
+		if got := receiver.take(smpp.StatusOK).MessageID; got != want {
+			t.Errorf("receipt of %s, want %s", got, want)
+		}
+	})
+}
+
+// TestReceiptsGoToAnyReceiver: one that does not answer does not hold up the others.
+func TestReceiptsGoToAnyReceiver(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		stuck, sender := r.bind("any", smpp.Receiver), r.bind("any", smpp.Transmitter)
+		sender.delivered("hello")
+		stuck.receipt() // and does not answer: its window is full
+		other := r.bind("any", smpp.Receiver)
+		for range 3 {
+			n := sender.delivered("hello again")
+			if got := other.take(smpp.StatusOK).MessageID; got != n.String() {
+				t.Errorf("receipt of %s, want %s", got, n)
+			}
+		}
+	}, func(c *Config) { c.Session.DeliverWindow = 1 })
+}

@@ -185,6 +185,8 @@ type rig struct {
 	node     *oneNode
 	api      *api
 	listener *smpptest.Listener
+	stopRun  func() // ends Run and waits for it
+	gates    []func()
 }
 
 // inRig runs f with a rig, in fake time: what waits costs nothing. change, if given, alters the
@@ -200,6 +202,7 @@ func inRig(t *testing.T, f func(*testing.T, *rig), change ...func(*Config)) {
 				t.Errorf("Run: %v", err)
 			}
 		})
+		r.stopRun = func() { cancel(); running.Wait() }
 		if err := r.Announce(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -213,16 +216,27 @@ func inRig(t *testing.T, f func(*testing.T, *rig), change ...func(*Config)) {
 		})
 		defer func() {
 			r.node.decide(nil)
+			for _, open := range r.gates {
+				open()
+			}
 			stop()
 			served.Wait()
-			cancel()
-			running.Wait()
+			r.stopRun()
 			if err := r.store.Close(); err != nil {
 				t.Error(err)
 			}
 		}()
 		f(t, r)
 	})
+}
+
+// gate returns a channel that open closes, at the latest when the test ends: what it holds up must
+// not hold up a test that has failed.
+func (r *rig) gate() (passed <-chan struct{}, open func()) {
+	c := make(chan struct{})
+	open = sync.OnceFunc(func() { close(c) })
+	r.gates = append(r.gates, open)
+	return c, open
 }
 
 func newRig(t *testing.T, change []func(*Config)) *rig {
@@ -339,6 +353,16 @@ func (r *rig) stored() int {
 		} else if err != nil {
 			r.t.Fatal(err)
 		}
+	}
+}
+
+// await waits for c to be closed, which must come within a minute of fake time.
+func await(t *testing.T, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(time.Minute):
+		t.Fatalf("not within a minute: %s", what)
 	}
 }
 

@@ -172,10 +172,10 @@ func TestBindIsRefused(t *testing.T) {
 // before something is answered (promise 6).
 func TestSessionWindow(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		commit := make(chan struct{})
+		committed, commit := r.gate()
 		r.node.decide(func(cmd store.Command) fate {
 			if _, ok := cmd.(*store.Accept); ok {
-				<-commit
+				<-committed
 			}
 			return applied
 		})
@@ -197,14 +197,14 @@ func TestSessionWindow(t *testing.T) {
 			t.Error("the session was read beyond its window")
 		default:
 		}
-		close(commit)
+		commit()
 		answered := 0
 		for range 5 {
 			if h, _ := e.Next(); h.ID == smpp.SubmitSMRespID && h.Status == smpp.StatusOK {
 				answered++
 			}
 		}
-		<-sent
+		await(t, "the end of the window", sent)
 		if answered != 4 {
 			t.Errorf("%d of 4 submits answered ESME_ROK", answered)
 		}

@@ -12,20 +12,21 @@ import (
 // TestRespAfterCommit: while its Accept is on the way a message has no submit_sm_resp (promise 1).
 func TestRespAfterCommit(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		proposing, commit := make(chan struct{}), make(chan struct{})
+		proposing := make(chan struct{})
+		committed, commit := r.gate()
 		r.node.decide(func(cmd store.Command) fate {
 			if _, ok := cmd.(*store.Accept); ok {
 				close(proposing)
-				<-commit
+				<-committed
 			}
 			return applied
 		})
 		e := r.bind("any", smpp.Transmitter)
 		e.submit("hello")
-		<-proposing
+		await(t, "the proposal", proposing)
 		e.Send(&smpp.EnquireLink{})
 		e.Expect(smpp.EnquireLinkRespID) // and not the submit_sm_resp
-		close(commit)
+		commit()
 		if n := e.number(); r.status(n).State == 0 {
 			t.Errorf("message %s was answered and is not in the store", n)
 		}
@@ -76,7 +77,8 @@ func TestUnknownAcceptIsSettled(t *testing.T) {
 // later ones are answered (promise 2).
 func TestUnknownAcceptBesideOthers(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		again, first := make(chan struct{}), make(chan struct{})
+		first := make(chan struct{})
+		again, repeat := r.gate()
 		var tries atomic.Int32 // of the first message
 		r.node.decide(func(cmd store.Command) fate {
 			a, ok := cmd.(*store.Accept)
@@ -92,13 +94,13 @@ func TestUnknownAcceptBesideOthers(t *testing.T) {
 		})
 		a, b := r.bind("any", smpp.Transmitter), r.bind("any", smpp.Transmitter)
 		a.submit("first")
-		<-first
+		await(t, "the first proposal", first)
 		b.submit("second")
-		for proposed[*store.Accept](r.node) < 3 { // the first twice, the second once
-			pass(time.Millisecond)
-		}
 		pass(time.Second)
-		close(again)
+		if got := proposed[*store.Accept](r.node); got != 3 {
+			t.Fatalf("%d proposals, want the first twice and the second once", got)
+		}
+		repeat()
 		one, two := a.number(), b.number()
 		if one != 1 || two != 2 || r.stored() != 2 {
 			t.Errorf("messages %d and %d of %d, want 1 and 2 of 2", one, two, r.stored())
