@@ -4,8 +4,10 @@ import (
 	"context"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 var (
@@ -164,4 +166,50 @@ func write(tb testing.TB, w io.Writer, b []byte) {
 	if _, err := w.Write(b); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// BenchmarkIdleSession reports what a bound session costs that does nothing, after
+// a burst of traffic, and without the kernel's share. The client's end of the
+// connection is included: it is in the same process.
+func BenchmarkIdleSession(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	srv := NewServer(Config{MaxUnbound: 10000}, atOnce{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ctx, l) }()
+	defer func() { cancel(); <-done }()
+	const sessions = 2000
+	before := memoryInUse()
+	conns := make([]net.Conn, 0, sessions)
+	octets := Append(nil, StatusOK, 1, &Bind{Type: Transceiver, SystemID: "test"})
+	octets = Append(octets, StatusOK, 2, benchSubmit)
+	responses := make([]byte, HeaderLen+1+5+HeaderLen+11) // bind_transceiver_resp with its parameter, submit_sm_resp
+	b.ResetTimer()
+	for range sessions {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
+		write(b, conn, octets)
+		if _, err := io.ReadFull(conn, responses); err != nil {
+			b.Fatal(err)
+		}
+	}
+	<-time.After(600 * time.Millisecond) // two ticks: buffers are given back
+	b.ReportMetric(float64(memoryInUse()-before)/sessions, "B/session")
+	b.ReportMetric(0, "ns/op")
+	runtime.KeepAlive(conns)
+}
+
+func memoryInUse() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse
 }

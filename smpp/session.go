@@ -13,7 +13,9 @@ import (
 // Errors that a backend branches on.
 var (
 	// ErrWindowFull is returned by DeliverSM when as many deliver_sm are
-	// unanswered as the session may have, or more is queued than the ESME reads.
+	// unanswered as the session may have, or when the ESME does not read what is
+	// queued for it already. In the second case none need be unanswered: do not
+	// wait for a done alone before trying again.
 	ErrWindowFull = errors.New("deliver window full")
 	// ErrClosed is returned by DeliverSM, and given to its done, when the
 	// session has ended or is about to.

@@ -77,7 +77,7 @@ func (s *Session) readFailed(h *Header, err error) {
 	}
 	// A TLS hello, HTTP or a port scan gets no answer; a peer that speaks SMPP
 	// but garbles a length is told (SMPP 3.4, 4.3).
-	if h.Length < notSMPP {
+	if h.Length < notSMPP || !s.isOpen() {
 		s.respond(GenericNackID, StatusInvCmdLen, h.Sequence)
 	}
 	s.finish(endProtocol, err)
@@ -144,20 +144,28 @@ func (s *Session) refuseSubmit(st Status, seq uint32) {
 // unbind answers once the submits in flight are answered, so that the ESME knows
 // of each what became of it (SMPP 3.4, 4.2).
 func (s *Session) unbind(h *Header) {
-	s.mu.Lock()
-	if s.state == stateOpen {
-		s.mu.Unlock()
+	if s.isOpen() {
 		s.respond(UnbindRespID, StatusInvBndSts, h.Sequence)
 		return
+	}
+	s.awaitAnswers()
+	s.respond(UnbindRespID, StatusOK, h.Sequence)
+	s.finish(endUnbind, nil)
+}
+
+// awaitAnswers takes no requests any more, and returns when those in flight are
+// answered or the response time-out is over.
+func (s *Session) awaitAnswers() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateBound {
+		return // it has ended meanwhile
 	}
 	s.state = stateUnbinding
 	s.wakeAt = 0
 	for s.inflight > 0 && s.state == stateUnbinding && !s.timers.unbindOver {
 		s.room.Wait()
 	}
-	s.mu.Unlock()
-	s.respond(UnbindRespID, StatusOK, h.Sequence)
-	s.finish(endUnbind, nil)
 }
 
 // unsupported answers a request that there is no case for. The session goes on:

@@ -1,0 +1,128 @@
+package smpptest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"smppbridge/smpp"
+)
+
+// A recorder is a testing.TB that keeps what fails it.
+type recorder struct {
+	testing.TB
+	failure string
+}
+
+func (r *recorder) Helper()        {}
+func (r *recorder) Cleanup(func()) {}
+func (r *recorder) Fatal(a ...any) { r.Fatalf("%s", fmt.Sprint(a...)) }
+func (r *recorder) Fatalf(format string, a ...any) {
+	r.failure = fmt.Sprintf(format, a...)
+	panic(r)
+}
+
+// play runs a dialogue against a peer that answers each enquire_link, each
+// submit_sm with a message_id, and everything else not at all.
+func play(t *testing.T, text string) (failure string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "dialogue.txt")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := ReadDialogue(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := net.Pipe()
+	done := make(chan struct{})
+	go func() { answer(theirs); close(done) }()
+	defer func() { ours.Close(); <-done }()
+	r := &recorder{TB: t}
+	defer func() {
+		if p := recover(); p != nil && p != any(r) {
+			panic(p)
+		}
+		failure = r.failure
+	}()
+	d.Run(r, New(r, ours), Actions{"fail": func([]string) error { return os.ErrInvalid }, "work": func([]string) error { return nil }})
+	return ""
+}
+
+func answer(conn net.Conn) {
+	defer conn.Close()
+	frames := smpp.NewReader(conn, smpp.MaxPDU)
+	for {
+		h, _, err := frames.Next()
+		if err != nil {
+			return
+		}
+		var out []byte
+		switch h.ID {
+		case smpp.EnquireLinkID:
+			out = smpp.Append(nil, smpp.StatusOK, h.Sequence, &smpp.EnquireLinkResp{})
+		case smpp.SubmitSMID:
+			out = smpp.Append(nil, smpp.StatusOK, h.Sequence, &smpp.SubmitSMResp{MessageID: "10", TLVs: smpp.TLVs("").With(0x1400, "x")})
+		case smpp.UnbindID:
+			return
+		}
+		if len(out) == 0 {
+			continue
+		}
+		if _, err := conn.Write(out); err != nil {
+			return
+		}
+	}
+}
+
+// TestDialoguesFail: a runner that lets everything pass would be worthless.
+func TestDialoguesFail(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"right", "# comment\n\n> enquire_link\n< enquire_link_resp\n! work", ""},
+		{"right fields", "> submit_sm source_addr=1 data_coding=0x08 short_message=\"a b\"\n< submit_sm_resp message_id=10 tlv:0x1400=x seq=1 length=*", ""},
+		{"right end", "> unbind\n< closed", ""},
+		{"right octets", "> unbind_resp\n> raw 00000010 00000015 00000000 00000001\n< enquire_link_resp seq=1", ""},
+		{"other command", "> enquire_link\n< submit_sm_resp", "got enquire_link_resp"},
+		{"other status", "> enquire_link\n< enquire_link_resp status=ESME_RSYSERR", "got status"},
+		{"other number", "> enquire_link\n< enquire_link_resp seq=9", "got seq"},
+		{"other length", "> enquire_link\n< enquire_link_resp length=17", "got length"},
+		{"other field", "> submit_sm\n< submit_sm_resp message_id=11", `got message_id="10"`},
+		{"other parameter", "> submit_sm\n< submit_sm_resp tlv:0x1400=y", "got tlv"},
+		{"no parameter", "> submit_sm\n< submit_sm_resp tlv:0x1401=y", "no parameter"},
+		{"no such field", "> submit_sm\n< submit_sm_resp source_addr=1", "no field"},
+		{"not silent", "> enquire_link\n< nothing", "want nothing"},
+		{"not closed", "> enquire_link\n< closed", "want the end"},
+		{"closed", "> unbind\n< unbind_resp", "got EOF"},
+		{"action", "! fail", "invalid argument"},
+		{"no such action", "! jump", "no such action"},
+		{"no such command", "> jump", "no such command"},
+		{"no such field sent", "> submit_sm jump=1", "no field"},
+		{"no such parameter sent", "> enquire_link tlv:0x1400=1", "no parameter"},
+		{"no such status", "> enquire_link status=ESME_JUMP", "no status"},
+		{"bad number", "> submit_sm data_coding=256", "out of range"},
+		{"bad sequence", "> submit_sm seq=x", "invalid syntax"},
+		{"bad octets", "> raw 0", "odd length"},
+		{"bad quotes", `> submit_sm short_message="a`, "cannot be read"},
+		{"bad line", "jump now", "a line begins with"},
+		{"empty line kind", ">", "cannot be read"},
+		{"bad wait", "wait long", "invalid duration"},
+	} {
+		got := play(t, tt.text)
+		if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestWaits(t *testing.T) {
+	d := &Dialogue{lines: []string{"> enquire_link", "wait 3s"}}
+	if !d.Waits() || (&Dialogue{lines: []string{"# wait"}}).Waits() {
+		t.Error("Waits")
+	}
+	if _, err := ReadDialogue("testdata/none.txt"); err == nil {
+		t.Error("a file that is not there was read")
+	}
+}
