@@ -281,6 +281,28 @@ func TestFound(t *testing.T) {
 	}
 }
 
+// TestDoneDateIsPlausible: the API's clock is not ours, and its reports are to the second.
+func TestDoneDateIsPlausible(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		reported, want int64
+	}{
+		{"as reported", t0 + 300, t0 + 300},
+		{"not given", 0, t0 + 1000},
+		{"before the message was accepted", t0 - 700, t0},
+		{"from the future", t0 + 5000, t0 + 1000},
+	} {
+		h := newHarness(t)
+		n := h.accept(message("shop"))[0]
+		a := h.begin(n)
+		h.now += 1000
+		h.report(DeliveryReport{Number: n, Attempt: a.ID, Ending: EndDelivered, DoneAt: tt.reported})
+		if st, r := h.status(n), h.outbox("shop")[0]; st.DoneAt != tt.want || r.DoneAt != tt.want {
+			t.Errorf("%s: done at t0%+d, its receipt at t0%+d, want t0%+d", tt.name, st.DoneAt-t0, r.DoneAt-t0, tt.want-t0)
+		}
+	}
+}
+
 func TestReportsThatDoNotMatch(t *testing.T) {
 	h := newHarness(t)
 	n := h.accept(message("shop"), message("shop"))

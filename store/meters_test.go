@@ -39,6 +39,8 @@ func TestPhoneWindows(t *testing.T) {
 		{"rolling not full", rolling, []int64{0}, 1, 1, 1},
 		{"rolling full", rolling, []int64{0, 10}, 11, 1, 61_000},
 		{"rolling: the oldest left just now", rolling, []int64{0, 10}, 61_000, 1, 61_000},
+		{"forgotten after 25 h, as by a purge", Rule{Kind: RuleRolling, Limit: 1, Period: 26 * 3_600_000}, []int64{0}, keptSends, 1, keptSends},
+		{"remembered until then", Rule{Kind: RuleRolling, Limit: 1, Period: 26 * 3_600_000}, []int64{0}, keptSends - 1, 1, 26 * 3_600_000},
 		{"rolling, an amount of two", rolling, []int64{0, 10}, 11, 2, 61_010},
 	}
 	for _, tt := range tests {
