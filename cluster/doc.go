@@ -22,8 +22,10 @@
 //	                      └── majority: fsm.ApplyBatch (one transaction for up to 64 entries)
 //	                                       └── the store's results ── settle ── Propose returns
 //
-// While one group is applied the next is appended. Stamps ascend in the order of the log, over a
-// change of leaders too, because a new leader takes nothing before its barrier is passed.
+// Commands go to Raft in rounds: while one round is applied the next is appended, and what comes
+// meanwhile gathers for the one after, so that small commands share syncs. Stamps ascend in the order
+// of the log, over a change of leaders too, because a new leader takes nothing before its barrier is
+// passed.
 //
 // An error of Propose is of one of two kinds. If it wraps store.ErrNotProposed the command surely
 // never entered the log: another node leads, Raft did not take it in time, too much waits already,
@@ -38,6 +40,9 @@
 // the next is begun.
 //
 // # Start, restart, crash
+//
+// A crash may fall between two segments of the log, where raft-wal leaves a log that takes no more
+// entries; repairTail mends that before the log is opened.
 //
 // The store's file is not rebuilt at a start. Raft is told that the file is a snapshot of the
 // index in it and goes on after it; entries that come again are skipped by the store. Before Raft
