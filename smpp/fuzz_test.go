@@ -90,20 +90,7 @@ func (obliging) SubmitSM(s *Session, seq uint32, m *SubmitSM) {
 // gone once its connection is.
 func FuzzSession(f *testing.F) {
 	bind := Append(nil, StatusOK, 1, &Bind{Type: Transceiver, SystemID: "a"})
-	f.Add(false, []byte("GET / HTTP/1.1\r\n\r\n"))
-	f.Add(false, bind)
-	f.Add(true, bind)
-	var all []byte
-	for _, s := range samples {
-		pdu := Append(nil, StatusOK, firstSequence, s.pdu)
-		f.Add(true, pdu)
-		all = append(all, pdu...)
-	}
-	f.Add(true, all)
-	f.Add(true, fromHex(f, "0000000f"))
-	for _, dest := range []string{"1", "2"} {
-		f.Add(true, append(Append(nil, StatusOK, 5, &SubmitSM{DestinationAddr: dest}), all...))
-	}
+	addSessions(f, bind)
 	conns := make(chan net.Conn)
 	l := &pipes{conns: conns, closed: make(chan struct{})}
 	srv := NewServer(Config{}, obliging{})
@@ -133,6 +120,24 @@ func FuzzSession(f *testing.F) {
 			<-time.After(10 * time.Microsecond)
 		}
 	})
+}
+
+// addSessions seeds FuzzSession.
+func addSessions(f *testing.F, bind []byte) {
+	f.Add(false, []byte("GET / HTTP/1.1\r\n\r\n"))
+	f.Add(false, bind)
+	f.Add(true, bind)
+	var all []byte
+	for _, s := range samples {
+		pdu := Append(nil, StatusOK, firstSequence, s.pdu)
+		f.Add(true, pdu)
+		all = append(all, pdu...)
+	}
+	f.Add(true, all)
+	f.Add(true, fromHex(f, "0000000f"))
+	for _, dest := range []string{"1", "2"} {
+		f.Add(true, append(Append(nil, StatusOK, 5, &SubmitSM{DestinationAddr: dest}), all...))
+	}
 }
 
 // pipes is a listener of connections in memory.

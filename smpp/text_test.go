@@ -85,6 +85,9 @@ func TestTextFaults(t *testing.T) {
 			t.Errorf("%s: got %q %v", tt.name, got, err)
 		}
 	}
+}
+
+func TestTextsThatHaveNoOctets(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		coding byte

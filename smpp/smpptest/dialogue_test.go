@@ -95,7 +95,7 @@ func TestDialoguesFail(t *testing.T) {
 		{"no such field", "> submit_sm\n< submit_sm_resp source_addr=1", "no field"},
 		{"not silent", "> enquire_link\n< nothing", "want nothing"},
 		{"not closed", "> enquire_link\n< closed", "want the end"},
-		{"closed", "> unbind\n< unbind_resp", "got EOF"},
+		{"closed", "> unbind\n< unbind_resp", "dialogue.txt:2: < unbind_resp"},
 		{"action", "! fail", "invalid argument"},
 		{"no such action", "! jump", "no such action"},
 		{"no such command", "> jump", "no such command"},
