@@ -36,10 +36,13 @@ func (e *esme) delivered(text string, change ...func(*smpp.SubmitSM)) store.Numb
 // receipt reads a deliver_sm, without answering it.
 func (e *esme) receipt() (seq uint32, r smpp.Receipt, m *smpp.DeliverSM) {
 	e.r.t.Helper()
-	for {
+	for asked := 0; ; {
 		h, p := e.Next()
 		switch p := p.(type) {
 		case *smpp.EnquireLink:
+			if asked++; asked == 5 {
+				e.r.t.Fatal("no deliver_sm within some minutes")
+			}
 			e.Respond(h.Sequence, smpp.StatusOK, &smpp.EnquireLinkResp{})
 		case *smpp.DeliverSM:
 			r, err := smpp.ParseReceipt(p.ShortMessage, time.UTC)
