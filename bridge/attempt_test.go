@@ -278,3 +278,26 @@ func TestStopRecordsOutcomes(t *testing.T) {
 		}
 	})
 }
+
+// TestEarlyReport: a report that comes before the answer to its call, and names only the BizId of
+// that answer, ends the message as soon as the answer is recorded.
+func TestEarlyReport(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		answered, answer := r.gate()
+		r.api.send = func(Call) Answer {
+			<-answered
+			return Answer{Kind: store.OutcomeAccepted, BizID: "biz^7"}
+		}
+		n := r.bind("any", smpp.Transmitter).accepted("hello")
+		pass(time.Second)
+		in := []IncomingReport{{BizID: "biz^7", Phone: "13800138000", Ending: store.EndDelivered, Err: "000"}}
+		if err := r.Report(context.Background(), in); err != nil {
+			t.Fatal(err)
+		}
+		answer()
+		pass(time.Second)
+		if st := r.status(n); st.State != store.StateFinal || st.Ending != store.EndDelivered {
+			t.Errorf("message is %v, ending %d, want final and delivered", st.State, st.Ending)
+		}
+	})
+}
