@@ -185,6 +185,7 @@ type rig struct {
 	node     *oneNode
 	api      *api
 	listener *smpptest.Listener
+	logs     *logs
 	stopRun  func() // ends Run and waits for it
 	gates    []func()
 }
@@ -206,7 +207,7 @@ func inRig(t *testing.T, f func(*testing.T, *rig), change ...func(*Config)) {
 		if err := r.Announce(ctx); err != nil {
 			t.Fatal(err)
 		}
-		srv := smpp.NewServer(smpp.Config{SystemID: "rig"}, r.Bridge)
+		srv := smpp.NewServer(smpp.Config{SystemID: "rig", Log: r.logs.logger()}, r.Bridge)
 		serving, stop := context.WithCancel(context.Background())
 		var served sync.WaitGroup
 		served.Go(func() {
@@ -225,6 +226,7 @@ func inRig(t *testing.T, f func(*testing.T, *rig), change ...func(*Config)) {
 			if err := r.store.Close(); err != nil {
 				t.Error(err)
 			}
+			r.logs.check(t)
 		}()
 		f(t, r)
 	})
@@ -245,9 +247,10 @@ func newRig(t *testing.T, change []func(*Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, node: &oneNode{store: st}, api: new(api), listener: smpptest.NewListener()}
+	r := &rig{t: t, node: &oneNode{store: st}, api: new(api), logs: new(logs), listener: smpptest.NewListener()}
 	r.putPolicy(promisePolicy)
-	cfg := Config{NodeID: "n1", Incarnation: 1, Cluster: r.node, Store: st, Sender: r.api, Now: r.node.now}
+	cfg := Config{NodeID: "n1", Incarnation: 1, Cluster: r.node, Store: st, Sender: r.api, Now: r.node.now,
+		Log: r.logs.logger()}
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -21,7 +21,7 @@ func TestMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	inRig(t, func(t *testing.T, r *rig) {
 		answers := []Answer{
-			{Kind: store.OutcomeRejected, Ending: store.EndRejected, Err: "033", Code: "isv.X", Cause: errors.New("hello")},
+			{Kind: store.OutcomeRejected, Ending: store.EndRejected, Err: "033", Code: "isv.X", Cause: errors.New("redacted")},
 			{Kind: store.OutcomeRetry}, {Kind: store.OutcomeUncertain}, {Kind: store.OutcomeAccepted, BizID: "biz^1"},
 		}
 		r.api.send = func(c Call) Answer { return answers[len(r.api.called())%len(answers)] }
