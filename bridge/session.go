@@ -24,27 +24,33 @@ func (b *Bridge) Bind(ctx context.Context, s *smpp.Session, req *smpp.Bind) (smp
 	if acct == nil {
 		return smpp.Options{}, &smpp.StatusError{Status: smpp.StatusInvSysID, Err: errUnknownAccount}
 	}
-	if err := b.passwords.verify(ctx, acct.PasswordHash, req.Password); err != nil {
-		return smpp.Options{}, err
-	}
-	open := &store.BindOpen{
-		Bind: store.Bind{
-			Node: b.cfg.NodeID, Incarnation: b.cfg.Incarnation, Session: s.ID(),
-			Account: acct.SystemID, Receives: req.Type != smpp.Transmitter,
-		},
-		Limit: uint32(acct.Binds),
-	}
-	if err := b.openBind(ctx, open); err != nil {
+	if err := b.admit(ctx, acct, s, req); err != nil {
+		b.log.InfoContext(ctx, "account's bind refused", "system_id", acct.SystemID,
+			"remote", s.RemoteAddr().String(), "err", err)
 		return smpp.Options{}, err
 	}
 	sess := &session{Session: s, account: acct.SystemID}
 	b.sessions.Store(s.ID(), sess)
-	if open.Bind.Receives {
+	if req.Type != smpp.Transmitter {
 		b.courier.join(sess)
 	}
 	opts := b.cfg.Session
 	opts.Window = acct.SessionWindow
 	return opts, nil
+}
+
+// admit checks the password and takes one of the account's binds.
+func (b *Bridge) admit(ctx context.Context, acct *account, s *smpp.Session, req *smpp.Bind) error {
+	if err := b.passwords.verify(ctx, acct.PasswordHash, req.Password); err != nil {
+		return err
+	}
+	return b.openBind(ctx, &store.BindOpen{
+		Bind: store.Bind{
+			Node: b.cfg.NodeID, Incarnation: b.cfg.Incarnation, Session: s.ID(),
+			Account: acct.SystemID, Receives: req.Type != smpp.Transmitter,
+		},
+		Limit: uint32(acct.Binds),
+	})
 }
 
 // bindPatience is how long a bind over the account's limit waits: an ESME that has just hung up and

@@ -122,6 +122,9 @@ func (n *Node) leadOnce(outer context.Context, r *reign, work func(ctx context.C
 		if err == nil {
 			break
 		}
+		if ctx.Err() != nil {
+			return nil
+		}
 		// Unknown outcomes too: a second Lead finds nothing open.
 		n.log.WarnContext(ctx, "lead command not committed", "err", err)
 		if !pause(ctx, retryPause) {

@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
@@ -29,6 +31,9 @@ func (s *slogSink) Accept(_ string, level hclog.Level, msg string, args ...any) 
 		to = slog.LevelWarn
 	case hclog.Error:
 		to = slog.LevelError
+		if closedByUs(args) { // what the transport says of its connections when the node stops
+			to = slog.LevelDebug
+		}
 	case hclog.Trace:
 		to = slog.LevelDebug - 4
 	}
@@ -60,4 +65,14 @@ func raftValue(v any) string {
 		}
 	}
 	return fmt.Sprint(v)
+}
+
+// closedByUs reports whether a line's error is the use of a connection that this process has closed.
+func closedByUs(args []any) bool {
+	for _, a := range args {
+		if err, ok := a.(error); ok && errors.Is(err, net.ErrClosed) {
+			return true
+		}
+	}
+	return false
 }

@@ -55,11 +55,18 @@ func (s *Session) logRefused(st Status, err error) {
 	s.log.LogAttrs(context.Background(), slog.LevelInfo, "bind refused", attrs...)
 }
 
-// identity is called on the reader's goroutine, which sets what it reads.
+// identity is called on the reader's goroutine, which sets what it reads. The system_id is in it only
+// once the backend has accepted it: a client that swaps its fields sends its password in that place.
 func (s *Session) identity() []slog.Attr {
 	attrs := []slog.Attr{slog.Uint64("session", s.id), slog.String("remote", s.conn.RemoteAddr().String())}
 	if s.bindType != 0 {
-		attrs = append(attrs, slog.String("system_id", s.systemID), slog.String("bind", s.bindType.String()))
+		attrs = append(attrs, slog.String("bind", s.bindType.String()))
+	}
+	s.mu.Lock()
+	bound := s.bound
+	s.mu.Unlock()
+	if bound {
+		attrs = append(attrs, slog.String("system_id", s.systemID))
 	}
 	return attrs
 }

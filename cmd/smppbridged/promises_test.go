@@ -9,6 +9,7 @@ import (
 
 	"smppbridge/bridge/aliyun/aliyunsim"
 	"smppbridge/smpp"
+	"smppbridge/smpp/smpptest"
 	"smppbridge/store"
 )
 
@@ -218,88 +219,6 @@ func TestReceiptAfterResponse(t *testing.T) {
 	}
 }
 
-// TestRateHolds: a burst is accepted, what is above it is throttled, also after a restart (promise 5).
-func TestRateHolds(t *testing.T) {
-	s := startSystem(t)
-	count := func() (ok int) {
-		c := s.bind("slow", smpp.Transceiver)
-		for range 10 {
-			switch st, _ := c.submit(phone, "private"); st {
-			case smpp.StatusOK:
-				ok++
-			case smpp.StatusThrottled:
-			default:
-				t.Errorf("answered %v, want ESME_ROK or ESME_RTHROTTLED", st)
-			}
-		}
-		c.Close()
-		return ok
-	}
-	want(t, "accepted of ten", count(), 5)
-	s.restart()
-	want(t, "accepted after a restart", count(), 0)
-}
-
-// TestOpenWindowHolds: an account with three open messages is told that its queue is full, until
-// one of them is final (promise 5).
-func TestOpenWindowHolds(t *testing.T) {
-	s := startSystem(t, func(o *options) { o.Paused = true })
-	c := s.bind("narrow", smpp.Transceiver)
-	var ids []string
-	for range 3 {
-		ids = append(ids, c.mustSubmit(phone, "private"))
-	}
-	st, _ := c.submit(phone, "private")
-	want(t, "the fourth", st, smpp.StatusMsgQFul)
-	s.restart()
-	c = s.bind("narrow", smpp.Transceiver)
-	st, _ = c.submit(phone, "private")
-	want(t, "after a restart", st, smpp.StatusMsgQFul)
-	s.bridge.Resume()
-	for _, id := range ids {
-		c.receipt(id)
-	}
-	c.mustSubmit(phone, "private")
-}
-
-// TestDailyQuotaHolds: also across a restart (promise 5).
-func TestDailyQuotaHolds(t *testing.T) {
-	s := startSystem(t)
-	c := s.bind("quota", smpp.Transceiver)
-	for range 4 {
-		c.mustSubmit(phone, "private")
-	}
-	s.restart()
-	c = s.bind("quota", smpp.Transceiver)
-	st, _ := c.submit(phone, "private")
-	want(t, "the fifth", st, smpp.StatusThrottled)
-}
-
-// TestPhoneWindowHolds: two one-time codes to one phone are not sent within one clock minute, also
-// not by a restarted node; the second waits, and expires if it is not worth waiting (promise 5).
-func TestPhoneWindowHolds(t *testing.T) {
-	s := startSystem(t)
-	awayFromMinuteEdge(t)
-	c := s.bind("otp", smpp.Transceiver)
-	const text = "您的验证码是471153，5分钟内有效，请勿泄露。"
-	want(t, "first", c.receipt(c.mustSubmit(phone, text)).State, smpp.StateDelivered)
-	s.restart()
-	c = s.bind("otp", smpp.Transceiver)
-	id := c.mustSubmit(phone, text, func(m *smpp.SubmitSM) { m.ValidityPeriod = "000000000002000R" }) // 2 s
-	want(t, "second", c.receipt(id).State, smpp.StateExpired)
-	other := c.mustSubmit("13912345679", text)
-	want(t, "another phone", c.receipt(other).State, smpp.StateDelivered)
-	want(t, "executed", s.executed(phone), 1)
-}
-
-// awayFromMinuteEdge waits until the clock minute has at least ten seconds to go.
-func awayFromMinuteEdge(t *testing.T) {
-	t.Helper()
-	if now := time.Now(); now.Second() >= 50 {
-		wait(t, t.Context(), now.Truncate(time.Minute).Add(time.Minute+2*time.Second).Sub(now))
-	}
-}
-
 // TestExpiredIsNotSent: a message whose validity is over is reported as expired, not sent.
 func TestExpiredIsNotSent(t *testing.T) {
 	s := startSystem(t, func(o *options) { o.Paused = true })
@@ -328,61 +247,20 @@ func TestNothingAcceptedIsLostByARestart(t *testing.T) {
 	want(t, "executed", s.executed(phone), 20)
 }
 
-// TestLongMessage: parts that come over two binds are sent as one, and each gets its receipt.
-func TestLongMessage(t *testing.T) {
+// TestSwappedCredentialsAreNotLogged: a client that sends its password as its system_id, or a
+// number, finds neither in our log (promise 7; every test's log is searched when it ends).
+func TestSwappedCredentialsAreNotLogged(t *testing.T) {
 	s := startSystem(t)
-	a, b := s.bind("test", smpp.Transceiver), s.bind("test", smpp.Transmitter)
-	part := func(c *client, seq byte, text string) string {
-		octets, err := smpp.EncodeText(smpp.DataCodingUCS2, smpp.AlphabetGSM7, text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c.mustSubmit(phone, "", func(m *smpp.SubmitSM) {
-			m.DataCoding, m.ESMClass = smpp.DataCodingUCS2, smpp.ESMClassUDHI
-			m.ShortMessage = string(smpp.Concat{Ref: 77, Total: 3, Seq: seq}.AppendUDH(nil)) + octets
-		})
+	for _, id := range []string{password, phone} {
+		c := smpptest.Dial(t, s.smppAddr.String())
+		want(t, "bind", c.Bind(smpp.Transceiver, id, "test"), smpp.StatusInvSysID)
+		c.Close()
 	}
-	ids := []string{part(b, 3, "三。"), part(a, 1, "private 一，"), part(b, 2, "二，")}
-	for _, id := range ids {
-		want(t, "stat", a.receipt(id).State, smpp.StateDelivered)
-	}
-	list := s.sim.Ledger()
-	if len(list) != 1 || list[0].Params != `{"content":"private 一，二，三。"}` {
-		t.Errorf("the API was called %d times, or not with the whole text", len(list))
-	}
-}
-
-// TestIncompleteLongMessage: parts whose others never come expire, each with its receipt.
-func TestIncompleteLongMessage(t *testing.T) {
-	s := startSystem(t)
-	c := s.bind("test", smpp.Transceiver)
-	var ids []string
-	for _, seq := range []byte{1, 3} {
-		ids = append(ids, c.mustSubmit(phone, "", func(m *smpp.SubmitSM) {
-			m.ESMClass, m.ValidityPeriod = smpp.ESMClassUDHI, "000000000001000R"
-			m.ShortMessage = string(smpp.Concat{Ref: 78, Total: 3, Seq: seq}.AppendUDH(nil)) + "private"
-		}))
-	}
-	for _, id := range ids {
-		want(t, "stat", c.receipt(id).State, smpp.StateExpired)
-	}
-	want(t, "executed", s.executed(phone), 0)
-}
-
-// TestUnreadableLongMessage: a long message that no template matches once it is whole is rejected.
-func TestUnreadableLongMessage(t *testing.T) {
-	s := startSystem(t)
-	c := s.bind("otp", smpp.Transceiver)
-	var ids []string
-	for _, seq := range []byte{1, 2} {
-		ids = append(ids, c.mustSubmit(phone, "", func(m *smpp.SubmitSM) {
-			m.ESMClass = smpp.ESMClassUDHI
-			m.ShortMessage = string(smpp.Concat{Ref: 79, Total: 2, Seq: seq}.AppendUDH(nil)) + "private"
-		}))
-	}
-	for _, id := range ids {
-		want(t, "stat", c.receipt(id).State, smpp.StateRejected)
-	}
+	c := smpptest.Dial(t, s.smppAddr.String())
+	want(t, "bind", c.Bind(smpp.Transceiver, "test", "wrong"), smpp.StatusInvPaswd)
+	s.eventually("the refusal is logged with its account", func() bool {
+		return strings.Contains(s.logs.String(), "account's bind refused")
+	})
 }
 
 // TestTextIsErased: a final message has no text in the store (promise 7).

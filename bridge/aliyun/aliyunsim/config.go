@@ -129,7 +129,7 @@ const (
 	AttributeCharacters    = "characterWithNumber2" // 4 to 6 letters or digits
 	AttributePhone         = "phone_number2"        // digits and hyphens
 	AttributeMoney         = "money"                // digits and one point
-	AttributeAny           = "any"                  // our own: all but emoji is taken, URLs too
+	AttributeAny           = "any"                  // our own: everything is taken, also emoji and URLs, which the real API refuses
 )
 
 // An Outcome is what becomes of a message.

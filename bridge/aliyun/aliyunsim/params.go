@@ -116,9 +116,6 @@ func (v *variable) check(value string, n int) *apiError {
 		return businessError("isv.PARAM_LENGTH_LIMIT", "参数超出长度限制")
 	}
 	if r.Attribute == AttributeAny {
-		if strings.ContainsFunc(value, emoji) {
-			return unsupported()
-		}
 		return nil
 	}
 	switch {
