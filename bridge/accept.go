@@ -26,6 +26,9 @@ const (
 // entered the log) or lose their session (unknown). Clients resubmit after some 10 to 60 s.
 const acceptPatience = 8 * time.Second
 
+// fullPatience is how long a group waits for room: its clients can wait better than we can.
+const fullPatience = time.Second
+
 // submission is a submit_sm on its way into the store.
 type submission struct {
 	session *session
@@ -213,7 +216,7 @@ func (q *batcher) propose(ctx context.Context, cmd *store.Accept) (*store.Accept
 	// Groups in flight are settled also while the bridge stops.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), acceptPatience)
 	defer cancel()
-	unknown := false
+	unknown, began := false, time.Now()
 	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		res, err := q.b.cluster.Propose(ctx, cmd)
 		if err == nil {
@@ -226,7 +229,8 @@ func (q *batcher) propose(ctx context.Context, cmd *store.Accept) (*store.Accept
 		if !errors.Is(err, store.ErrNotProposed) {
 			unknown = true
 		}
-		if !sleep(ctx, wait) {
+		full := !unknown && errors.Is(err, store.ErrFull) && time.Since(began) > fullPatience
+		if full || !sleep(ctx, wait) {
 			if unknown {
 				return nil, fmt.Errorf("accept %d messages: %w", len(cmd.Messages), errUnsettled)
 			}
@@ -248,8 +252,12 @@ func (q *batcher) answer(group []*submission, res *store.AcceptResult, err error
 		return
 	case err != nil:
 		q.b.log.Warn("messages refused: nothing can be committed", "err", err)
+		status := smpp.StatusSysErr
+		if errors.Is(err, store.ErrFull) {
+			status = smpp.StatusMsgQFul
+		}
 		for _, s := range group {
-			q.b.refuse(s, &smpp.StatusError{Status: smpp.StatusSysErr, Err: err})
+			q.b.refuse(s, &smpp.StatusError{Status: status, Err: err})
 		}
 		return
 	}

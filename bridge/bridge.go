@@ -20,6 +20,7 @@ import (
 // Errors of binds and submits; what the ESME sees is the status they are wrapped with.
 var (
 	errWrongPassword  = errors.New("wrong password")
+	errNoPolicy       = errors.New("no policy yet")
 	errUnknownAccount = errors.New("no such account")
 	errBindLimit      = errors.New("account has all its binds")
 	errOverLimit      = errors.New("over a limit of the account")
@@ -140,6 +141,16 @@ func (b *Bridge) settle(ctx context.Context, cmd store.Command) (store.Result, e
 			return nil, err
 		}
 	}
+}
+
+// clock is the time by which messages are due: the state's, should this node's clock have been put
+// back behind it.
+func (b *Bridge) clock() time.Time {
+	now := b.now()
+	if state := store.FromMillis(b.store.Clock()); state.After(now) {
+		return state
+	}
+	return now
 }
 
 // sleep waits for d and reports whether ctx is still alive.

@@ -32,11 +32,10 @@ func (d *dispatcher) begin(ctx context.Context, plan []planned) error {
 		err = fmt.Errorf("result %T", res)
 	}
 	if err != nil { // nothing was called; what may have been begun becomes uncertain and is queried
-		for i := range plan {
-			d.release(plan[i].route.Name, false)
-		}
+		d.giveUp(plan)
 		return fmt.Errorf("begin %d attempts: %w", len(plan), err)
 	}
+	d.pace(plan, begun.Attempts)
 	for i, a := range begun.Attempts {
 		if a.ID == 0 {
 			d.b.metrics.putOff(plan[i].route.Name, a.Members, plan[i].route.QPS > 0)
@@ -47,6 +46,35 @@ func (d *dispatcher) begin(ctx context.Context, plan []planned) error {
 		go d.call(ctx, &plan[i], a, before) // bounded by the route's workers
 	}
 	return nil
+}
+
+// pace tells the routes how many of their calls their meters granted.
+func (d *dispatcher) pace(plan []planned, begun []store.BegunAttempt) {
+	type count struct {
+		granted, asked int
+		again          int64
+	}
+	counts := make(map[string]*count, 2)
+	for i := range plan {
+		r := plan[i].route
+		if r.QPS == 0 {
+			continue
+		}
+		c := counts[r.Name]
+		if c == nil {
+			c = &count{}
+			counts[r.Name] = c
+		}
+		c.asked++
+		if m := begun[i].Members[0]; m.Granted || m.Limit != 0 { // the route's charge is the first
+			c.granted++
+		} else if c.again == 0 || m.DueAt < c.again {
+			c.again = m.DueAt
+		}
+	}
+	for name, c := range counts {
+		d.keepPace(name, c.granted, c.asked, store.FromMillis(c.again))
+	}
 }
 
 // charges are what one call of p costs: the API's rate, and the phone's windows.

@@ -129,9 +129,9 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 	pol := d.b.policy.Load()
 	free := d.free(pol)
 	if free == 0 {
-		return idleScan, nil
+		return d.untilRoom(), nil
 	}
-	now := d.b.now()
+	now := d.b.clock()
 	items, err := d.b.store.Due(store.ActionSend, now.UnixMilli(), min(free, beginMost))
 	if err != nil {
 		return 0, fmt.Errorf("read due messages: %w", err)
@@ -142,6 +142,7 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 	plan, closing := d.sort(pol, items, now)
 	if len(closing) > 0 {
 		if _, err := d.b.cluster.Propose(ctx, &store.Close{Items: closing}); err != nil {
+			d.giveUp(plan)
 			return 0, fmt.Errorf("close %d messages: %w", len(closing), err)
 		}
 	}
@@ -149,9 +150,16 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 		if len(closing) > 0 {
 			return 0, nil
 		}
-		return idleScan, nil // what is due belongs to routes that rest
+		return d.untilRoom(), nil // what is due belongs to routes that rest
 	}
 	return 0, d.begin(ctx, plan)
+}
+
+// giveUp gives back the workers of a plan that was not carried out.
+func (d *dispatcher) giveUp(plan []planned) {
+	for i := range plan {
+		d.release(plan[i].route.Name, false)
+	}
 }
 
 // untilNext says how long nothing is due.
@@ -165,6 +173,7 @@ func (d *dispatcher) untilNext(now time.Time) (time.Duration, error) {
 
 // sort tells the messages that can be sent from those that can never be.
 func (d *dispatcher) sort(pol *policy, items []store.DueItem, now time.Time) (plan []planned, closing []store.CloseItem) {
+	taken := make(map[string]int, 2)
 	for i := range items {
 		it := &items[i]
 		end := store.CloseItem{Number: it.Number, Revision: it.Status.Revision}
@@ -179,7 +188,13 @@ func (d *dispatcher) sort(pol *policy, items []store.DueItem, now time.Time) (pl
 			closing = append(closing, end)
 			continue
 		}
-		if d.take(p.route) {
+		if p.expired(now) {
+			end.Ending, end.Err = store.EndExpired, errCodeExpired
+			closing = append(closing, end)
+			continue
+		}
+		if d.take(p.route, taken[p.route.Name]) {
+			taken[p.route.Name]++
 			plan = append(plan, p)
 		}
 	}
@@ -210,6 +225,13 @@ func (d *dispatcher) plan(pol *policy, it *store.DueItem) (planned, error) {
 	t, err := acct.matchJoined(&p.Message)
 	p.template = t
 	return p, err
+}
+
+// expired reports whether a joined message is past its class's validity, which its parts did not
+// know: no text, no class.
+func (p *planned) expired(now time.Time) bool {
+	v := p.template.class.Validity.Std()
+	return len(p.Message.Parts) > 0 && v > 0 && now.Sub(store.FromMillis(p.Status.AcceptedAt)) >= v
 }
 
 // matchJoined decodes and matches the joined octets of a long message.

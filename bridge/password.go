@@ -12,30 +12,31 @@ import (
 )
 
 // passwords verifies passwords against argon2id hashes. Verifying costs tens of milliseconds and
-// megabytes by design, so that verified pairs are remembered and only a few are verified at a
-// time: a bind storm must not be an attack on the CPU.
+// megabytes by design, so that what a pair turned out to be is remembered and only a few are
+// verified at a time: a bind storm must not be an attack on the CPU. The client with a wrong
+// password that binds every second costs nothing either.
 type passwords struct {
 	slots chan struct{} // a verification holds one
 
-	mu       sync.Mutex
-	verified map[[sha256.Size]byte]struct{} // guarded by mu; digests of hash and password
+	mu    sync.Mutex
+	known map[[sha256.Size]byte]bool // guarded by mu; whether hash and password belong together, by their digest
 }
 
-// maxVerified bounds the memory of verified; beyond it everything is forgotten.
-const maxVerified = 10_000
+// maxKnown bounds the memory of known; beyond it everything is forgotten.
+const maxKnown = 10_000
 
 func newPasswords(parallel int) *passwords {
 	return &passwords{
-		slots:    make(chan struct{}, parallel),
-		verified: make(map[[sha256.Size]byte]struct{}),
+		slots: make(chan struct{}, parallel),
+		known: make(map[[sha256.Size]byte]bool),
 	}
 }
 
 // verify returns nil if password is the one of hash, and a *smpp.StatusError if not.
 func (p *passwords) verify(ctx context.Context, hash, password string) error {
 	key := sha256.Sum256([]byte(hash + "\x00" + password))
-	if p.known(key) {
-		return nil
+	if right, ok := p.recall(key); ok {
+		return verdictOf(right)
 	}
 	select {
 	case p.slots <- struct{}{}:
@@ -43,28 +44,32 @@ func (p *passwords) verify(ctx context.Context, hash, password string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if p.known(key) { // while we waited
-		return nil
+	if right, ok := p.recall(key); ok { // found out while we waited
+		return verdictOf(right)
 	}
-	ok, err := argon2id.ComparePasswordAndHash(password, hash)
+	right, err := argon2id.ComparePasswordAndHash(password, hash)
 	if err != nil {
 		return fmt.Errorf("verify password: %w", err)
 	}
-	if !ok {
-		return &smpp.StatusError{Status: smpp.StatusInvPaswd, Err: errWrongPassword}
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.verified) >= maxVerified {
-		clear(p.verified)
+	if len(p.known) >= maxKnown {
+		clear(p.known)
 	}
-	p.verified[key] = struct{}{}
-	return nil
+	p.known[key] = right
+	return verdictOf(right)
 }
 
-func (p *passwords) known(key [sha256.Size]byte) bool {
+func verdictOf(right bool) error {
+	if right {
+		return nil
+	}
+	return &smpp.StatusError{Status: smpp.StatusInvPaswd, Err: errWrongPassword}
+}
+
+func (p *passwords) recall(key [sha256.Size]byte) (right, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, ok := p.verified[key]
-	return ok
+	right, ok = p.known[key]
+	return right, ok
 }

@@ -12,8 +12,9 @@ import (
 const (
 	reapEvery  = time.Second
 	reapMost   = 500
+	purgeEvery = 10 * time.Second
 	purgeMost  = 1000 // messages of one command: a long one would hold up accepting
-	purgeRound = 10   // commands a second
+	purgeRound = 100  // commands at a time
 )
 
 // reap ends what waited for too long while this node leads: calls without an outcome, messages
@@ -21,18 +22,14 @@ const (
 func (b *Bridge) reap(ctx context.Context) error {
 	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()
+	purged := b.now()
 	for {
 		if err := b.reapRound(ctx); err != nil && ctx.Err() == nil {
 			b.log.WarnContext(ctx, "reap", "err", err)
 		}
-		for range purgeRound {
-			more, err := b.purge(ctx)
-			if err != nil && ctx.Err() == nil {
-				b.log.WarnContext(ctx, "purge", "err", err)
-			}
-			if !more {
-				break
-			}
+		if now := b.now(); now.Sub(purged) >= purgeEvery {
+			purged = now
+			b.purgeAll(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -40,6 +37,48 @@ func (b *Bridge) reap(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// purgeAll deletes what is past its time, in steps: messages that were final for the retention, and
+// receipts that nobody came for.
+func (b *Bridge) purgeAll(ctx context.Context) {
+	if err := b.dropReceipts(ctx); err != nil && ctx.Err() == nil {
+		b.log.WarnContext(ctx, "drop old receipts", "err", err)
+	}
+	for range purgeRound {
+		more, err := b.purge(ctx)
+		if err != nil && ctx.Err() == nil {
+			b.log.WarnContext(ctx, "purge", "err", err)
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// dropReceipts ends the wait of receipts whose account has not come for them; see receiptKept.
+func (b *Bridge) dropReceipts(ctx context.Context) error {
+	now := b.now()
+	for _, account := range b.store.OutboxAccounts() {
+		list, err := b.store.Outbox(account, 0, purgeMost)
+		if err != nil {
+			return err
+		}
+		var old []uint64
+		for i := range list {
+			if now.Sub(store.FromMillis(list[i].QueuedAt)) > receiptKept {
+				old = append(old, list[i].Seq)
+			}
+		}
+		if len(old) == 0 {
+			continue
+		}
+		if _, err := b.cluster.Propose(ctx, &store.Delivered{Account: account, Seqs: old}); err != nil {
+			return fmt.Errorf("drop %d receipts: %w", len(old), err)
+		}
+		b.metrics.receipts.WithLabelValues("expired").Add(float64(len(old)))
+	}
+	return nil
 }
 
 func (b *Bridge) reapRound(ctx context.Context) error {
@@ -54,7 +93,7 @@ func (b *Bridge) reapRound(ctx context.Context) error {
 
 // reapCalls makes attempts uncertain whose outcome was never recorded.
 func (b *Bridge) reapCalls(ctx context.Context) error {
-	now := b.now()
+	now := b.clock()
 	items, err := b.store.Due(store.ActionCall, now.UnixMilli(), reapMost)
 	if err != nil || len(items) == 0 {
 		return err
@@ -72,7 +111,7 @@ func (b *Bridge) reapCalls(ctx context.Context) error {
 
 // reapAs ends what is due for a.
 func (b *Bridge) reapAs(ctx context.Context, a store.Action, end store.Ending, errCode string) error {
-	items, err := b.store.Due(a, b.now().UnixMilli(), reapMost)
+	items, err := b.store.Due(a, b.clock().UnixMilli(), reapMost)
 	if err != nil || len(items) == 0 {
 		return err
 	}

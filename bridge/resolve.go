@@ -56,7 +56,7 @@ type verdict struct {
 }
 
 func (b *Bridge) resolveRound(ctx context.Context) (more bool, err error) {
-	items, err := b.store.Due(store.ActionResolve, b.now().UnixMilli(), findMost)
+	items, err := b.store.Due(store.ActionResolve, b.clock().UnixMilli(), findMost)
 	if err != nil || len(items) == 0 {
 		return false, err
 	}

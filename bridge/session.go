@@ -20,7 +20,11 @@ type session struct {
 // Bind checks an ESME's credentials and records the bind in the replicated state before
 // bind_resp is written. It implements smpp.Backend.
 func (b *Bridge) Bind(ctx context.Context, s *smpp.Session, req *smpp.Bind) (smpp.Options, error) {
-	acct := b.policy.Load().accounts[req.SystemID]
+	pol := b.policy.Load()
+	if pol.version == 0 {
+		return smpp.Options{}, &smpp.StatusError{Status: smpp.StatusSysErr, Err: errNoPolicy}
+	}
+	acct := pol.accounts[req.SystemID]
 	if acct == nil {
 		return smpp.Options{}, &smpp.StatusError{Status: smpp.StatusInvSysID, Err: errUnknownAccount}
 	}

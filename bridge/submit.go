@@ -10,9 +10,14 @@ import (
 
 // Why submits are refused.
 var (
-	errNoText  = errors.New("message has no text")
-	errExpired = errors.New("validity_period is over before the message may be sent")
+	errNoText   = errors.New("message has no text")
+	errExpired  = errors.New("validity_period is over before the message may be sent")
+	errLongPart = errors.New("part of a long message is longer than a message")
 )
+
+// maxPart is how many octets one part of a long message may have. Real parts have some 140, or a few
+// hundred in message_payload; 255 parts of 64 KiB would be one message of 16 MiB.
+const maxPart = 1024
 
 // SubmitSM takes a submit_sm from a session's reader goroutine: it decides what the message is
 // and leaves the rest to the batcher. It implements smpp.Backend.
@@ -93,6 +98,9 @@ func (a *account) decide(m *smpp.SubmitSM, now time.Time) (store.Message, error)
 			validity = v
 		}
 	} else {
+		if len(payload) > maxPart {
+			return store.Message{}, &smpp.StatusError{Status: smpp.StatusInvMsgLen, Err: errLongPart}
+		}
 		// Refuse a coding that could not be read once the parts are joined.
 		if _, err := smpp.DecodeText(m.DataCoding, a.alphabet, ""); err != nil {
 			return store.Message{}, err

@@ -1,6 +1,11 @@
 package cluster
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"smppbridge/store"
+)
 
 // Reasons why a proposal surely never entered the log: errors of Propose that wrap one of them
 // wrap store.ErrNotProposed too.
@@ -8,9 +13,9 @@ var (
 	// ErrNotLeader: another node leads, or none does.
 	ErrNotLeader = errors.New("this node does not lead")
 	// ErrBacklog: too many proposals wait already.
-	ErrBacklog = errors.New("too many proposals wait")
+	ErrBacklog = fmt.Errorf("%w: too many proposals wait", store.ErrFull)
 	// ErrDiskFull: the disk is nearly full, so nothing new is accepted.
-	ErrDiskFull = errors.New("too little free disk space")
+	ErrDiskFull = fmt.Errorf("%w: too little free disk space", store.ErrFull)
 	// ErrTooLarge: the command is larger than any command may be.
 	ErrTooLarge = errors.New("command too large")
 	// ErrShutdown: the node was asked to stop.

@@ -257,6 +257,9 @@ func (n *Node) Ready() error {
 	}
 }
 
+// Stuck returns for how long the oldest proposal that Raft has waits for its outcome; 0 if none does.
+func (n *Node) Stuck() time.Duration { return n.queue.stuck() }
+
 func (n *Node) whyNotLeading() error {
 	servers := n.raft.GetConfiguration().Configuration().Servers
 	member := false

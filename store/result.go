@@ -6,6 +6,10 @@ import "errors"
 // other error of a proposal means that its outcome is unknown.
 var ErrNotProposed = errors.New("surely not proposed")
 
+// ErrFull is wrapped, beside ErrNotProposed, by errors of a proposal for which there is no room: too
+// many wait, or the disk is nearly full.
+var ErrFull = errors.New("no room")
+
 // A Result is what Apply says about one command.
 type Result interface{ result() }
 

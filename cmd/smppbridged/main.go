@@ -3,7 +3,7 @@
 //	smppbridged run --config /etc/smppbridge/smppbridged.yaml
 //	smppbridged dev
 //
-// It exits with 0 after a clean stop, 2 when its configuration or command line is wrong, and 1
+// It exits with 0 after a clean stop, 78 when its configuration or command line is wrong, and 1
 // when anything else ended it.
 package main
 
@@ -22,7 +22,7 @@ import (
 // Exit codes.
 const (
 	exitFailed = 1
-	exitUsage  = 2 // systemd's unit does not restart after it: it would fail again
+	exitUsage  = 78 // EX_CONFIG; not 2, with which a panic ends. The unit does not restart after it
 )
 
 // usageError marks an error of configuration or command line.
@@ -31,6 +31,7 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func main() {
+	syscall.Umask(0o077) // also for the files of libraries
 	if os.Getenv("GOGC") == "" {
 		// The live heap is small and what is allocated for each message soon dead: collecting at twice
 		// the live heap would take a third of the processors at full load.

@@ -27,8 +27,12 @@ func (n *node) notifyReady(ctx context.Context) (stop func()) {
 				return
 			case <-tick.C:
 			}
-			// A node that lost its leader is alive: restarting it would not bring a majority back. One whose store hangs is not.
-			n.store.Applied()
+			// A node that lost its leader is alive: restarting it would not bring a majority back. One
+			// whose log or state file hangs is not.
+			if stuck := n.cluster.Stuck(); stuck > every/2 {
+				n.log.Error("a commit hangs", "for", stuck)
+				continue
+			}
 			n.sdNotify(daemon.SdNotifyWatchdog)
 		}
 	}()
