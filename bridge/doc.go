@@ -1,0 +1,44 @@
+// Package bridge is what the bridge does: it accepts messages from ESMEs, sends them through an SMS
+// API, and returns their receipts.
+//
+// A message goes through these files, in this order:
+//
+//	session.go   Bind: password, bind limit, the bind committed before bind_resp
+//	submit.go    SubmitSM: text, template, number, validity; what cannot be sent is refused here
+//	accept.go    groups of submissions become Accept commands; then submit_sm_resp
+//	dispatch.go  the leader takes what is due
+//	lane.go      how many calls a route may have, its rest after faults, its pace under its qps
+//	governor.go  sending gives way to accepting
+//	call.go      Begin is committed, the call is made within a second, Finish is committed
+//	resolve.go   attempts of which nothing is known are asked for before anything is sent again
+//	report.go    delivery reports, also those that come before the API's answer
+//	courier.go   which account's outbox has something for this node
+//	mailbox.go   one account's receipts to its receivers, and out of the outbox when answered
+//	reap.go      what waited for too long ends; what is old is purged
+//
+// policy.go compiles the policy, sender.go is the contract with the API's client, where.go answers
+// operators.
+//
+// # Goroutines
+//
+// Run starts and waits for: the batcher (accept.go) and one goroutine for each of at most two groups
+// in flight; the courier and one goroutine for each account that had a receiver here; the follower of
+// the policy; and, while this node leads, the dispatcher with one goroutine for each running call
+// (bounded by the routes' workers), its recorder of outcomes, the resolver and the reaper.
+//
+// # What a crash leaves
+//
+// Before Accept is committed: nothing; the ESME got no answer. After it, before the answer: the message
+// is sent, and the ESME does not know of it. Between Begin and Finish: an attempt that the next
+// leader makes uncertain, and resolves. Between the report and deliver_sm_resp, or before the entry is out
+// of the outbox: a receipt that is delivered, perhaps again.
+//
+// At every call out of the process there are two failures: it fails, and it fails but happened. An
+// Accept is repeated with its token (unknown is not refused); all other commands name a revision or an
+// attempt, so that repeating them does nothing; a call of the API whose answer is lost is uncertain.
+//
+// # Privacy
+//
+// Texts, whole numbers, passwords and keys are in no log line, metric or error of this package. What
+// an error says about a text is an offset or a template's code.
+package bridge
