@@ -102,6 +102,16 @@ func newCrash(t *testing.T) *crash {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Answers are lost also while the node lives.
+	if err := sim.SetFaults(aliyunsim.Faults{
+		{Kind: aliyunsim.FaultDrop, Executed: true, Probability: 0.01},
+		{Kind: aliyunsim.FaultDrop, Probability: 0.01},
+		{Kind: aliyunsim.FaultThrottle, Probability: 0.01},
+		{Kind: aliyunsim.FaultReportEarly, Probability: 0.1},
+		{Kind: aliyunsim.FaultReportDuplicate, Probability: 0.05, DelayMS: 20},
+	}); err != nil {
+		t.Fatal(err)
+	}
 	c.sim = sim
 	srv := serveSimulator(t, sim)
 	smppAddr, callback := freeAddr(t), freeAddr(t)
