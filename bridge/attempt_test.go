@@ -301,3 +301,29 @@ func TestEarlyReport(t *testing.T) {
 		}
 	})
 }
+
+// TestReportOfAnotherPhone: a report with the OutId of a call but another phone is not that message's.
+func TestReportOfAnotherPhone(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		n := r.bind("any", smpp.Transmitter).accepted("hello")
+		pass(time.Second)
+		a, err := r.store.Attempt(r.status(n).Attempt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := []IncomingReport{{OutID: a.OutID, Phone: "13800138999", Ending: store.EndUndeliverable, Err: "101"}}
+		if err := r.Report(context.Background(), in); err != nil {
+			t.Fatal(err)
+		}
+		if st := r.status(n); st.State != store.StateSent {
+			t.Errorf("message is %v, want sent", st.State)
+		}
+		in[0].Phone, in[0].Ending = "+86"+a.Members[0].Phone, store.EndDelivered
+		if err := r.Report(context.Background(), in); err != nil {
+			t.Fatal(err)
+		}
+		if st := r.status(n); st.Ending != store.EndDelivered {
+			t.Errorf("its own report, with the country code: ending %d, want delivered", st.Ending)
+		}
+	})
+}

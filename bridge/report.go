@@ -65,11 +65,9 @@ func (b *Bridge) find(outID, bizID, phone string) (store.AttemptID, store.Number
 	if err != nil {
 		return 0, 0
 	}
-	if len(a.Members) == 1 { // the id alone names the message; numbers are spelt in several ways
-		return a.ID, a.Members[0].Number
-	}
 	for _, m := range a.Members {
-		if samePhone(m.Phone, phone) {
+		// A report that names no phone can only mean the one message of its call.
+		if samePhone(m.Phone, phone) || phone == "" && len(a.Members) == 1 {
 			return a.ID, m.Number
 		}
 	}

@@ -49,7 +49,7 @@ type Callback struct {
 // Cluster is Raft's side.
 type Cluster struct {
 	Listen    string `yaml:"listen"`     // loopback only: the port is not encrypted; default 127.0.0.1:7775
-	ClusterID string `yaml:"cluster_id"` // part of every OutId; 1 to 8 of a-z 0-9; fixed when the data is new; default sb
+	ClusterID string `yaml:"cluster_id"` // part of every OutId; 1 to 8 of a-z 0-9; fixed when the data is new; empty = a random one
 	Bootstrap bool   `yaml:"bootstrap"`  // make a new one-node system when there is no data; default true
 }
 
@@ -93,7 +93,7 @@ func DefaultNode() Node {
 		},
 		HTTP:      HTTP{Listen: "127.0.0.1:9775"},
 		Callback:  Callback{Listen: "127.0.0.1:9776"},
-		Cluster:   Cluster{Listen: "127.0.0.1:7775", ClusterID: "sb", Bootstrap: true},
+		Cluster:   Cluster{Listen: "127.0.0.1:7775", Bootstrap: true},
 		Policy:    NodePolicy{File: "policy.yaml"},
 		Log:       Log{Level: "info", Format: "json"},
 		Retention: Duration(72 * time.Hour),

@@ -41,7 +41,7 @@ func (n *Node) check(c *checker) {
 	n.checkSMPP(c)
 	n.checkCallback(c)
 	n.checkListeners(c)
-	if !clusterIDShape.MatchString(n.Cluster.ClusterID) {
+	if n.Cluster.ClusterID != "" && !clusterIDShape.MatchString(n.Cluster.ClusterID) {
 		c.addf("cluster.cluster_id", "%s is not a cluster id; allowed: 1 to 8 of a-z and 0-9", quote(n.Cluster.ClusterID))
 	}
 	if n.Policy.Follow && n.Policy.File == "" {

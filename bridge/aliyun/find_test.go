@@ -113,7 +113,9 @@ func TestFindSearches(t *testing.T) {
 		{"just after midnight, counted before it", map[string][]string{"20260304": many(2, "sb-1-77")},
 			time.Date(2026, 3, 5, 0, 0, 1, 0, beijing), true, []string{"20260305/1", "20260304/1"}},
 		{"the day is Beijing's", map[string][]string{"20260305": many(2, "sb-1-77")},
-			time.Date(2026, 3, 4, 20, 0, 0, 0, time.UTC), true, []string{"20260305/1"}},
+			time.Date(2026, 3, 4, 16, 0, 5, 0, time.UTC), true, []string{"20260305/1"}},
+		{"sent hours before the call was begun: another system's", map[string][]string{"20260305": many(2, "sb-1-77")},
+			time.Date(2026, 3, 5, 12, 0, 0, 0, beijing), false, []string{"20260305/1"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -123,8 +125,14 @@ func (n *node) openStore(context.Context) error {
 	if err := os.MkdirAll(n.opts.DataDir, 0o700); err != nil {
 		return err
 	}
+	clusterID := n.opts.Cluster.ClusterID
+	if clusterID == "" {
+		// Only a new file takes it. Were it the same for each, reports of a system whose data was thrown
+		// away would name the OutIds of the new one.
+		clusterID = strings.ToLower(rand.Text()[:8])
+	}
 	st, err := store.Open(filepath.Join(n.opts.DataDir, "state.db"), store.Options{
-		ClusterID: n.opts.Cluster.ClusterID,
+		ClusterID: clusterID,
 		Log:       n.log,
 	})
 	if err != nil {
