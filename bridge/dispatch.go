@@ -132,7 +132,7 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 		return d.untilRoom(), nil
 	}
 	now := d.b.clock()
-	items, err := d.b.store.Due(store.ActionSend, now.UnixMilli(), min(free, beginMost))
+	items, err := d.due(now, min(free, beginMost))
 	if err != nil {
 		return 0, fmt.Errorf("read due messages: %w", err)
 	}
@@ -162,13 +162,30 @@ func (d *dispatcher) giveUp(plan []planned) {
 	}
 }
 
+// due reads what is to be sent, urgent messages first: a backlog of notices must not make one-time
+// codes late.
+func (d *dispatcher) due(now time.Time, limit int) ([]store.DueItem, error) {
+	items, err := d.b.store.Due(store.ActionUrgent, now.UnixMilli(), limit)
+	if err != nil || len(items) == limit {
+		return items, err
+	}
+	others, err := d.b.store.Due(store.ActionSend, now.UnixMilli(), limit-len(items))
+	return append(items, others...), err
+}
+
 // untilNext says how long nothing is due.
 func (d *dispatcher) untilNext(now time.Time) (time.Duration, error) {
-	at, ok, err := d.b.store.NextDue(store.ActionSend)
-	if err != nil || !ok {
-		return idleScan, err
+	wait := idleScan
+	for _, a := range []store.Action{store.ActionUrgent, store.ActionSend} {
+		at, ok, err := d.b.store.NextDue(a)
+		if err != nil {
+			return idleScan, err
+		}
+		if ok {
+			wait = min(wait, max(store.FromMillis(at).Sub(now), time.Millisecond))
+		}
 	}
-	return min(max(store.FromMillis(at).Sub(now), time.Millisecond), idleScan), nil
+	return wait, nil
 }
 
 // sort tells the messages that can be sent from those that can never be.

@@ -153,3 +153,24 @@ func TestIdleBridgeCommitsLittle(t *testing.T) {
 		}
 	})
 }
+
+// TestCodesOvertakeABacklog: one account's backlog of notices does not hold up another's one-time code.
+func TestCodesOvertakeABacklog(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.api.send = func(c Call) Answer {
+			time.Sleep(100 * time.Millisecond)
+			return Answer{Kind: store.OutcomeAccepted, BizID: "biz^" + c.OutID}
+		}
+		flood, otp := r.bind("any", smpp.Transmitter), r.bind("otp", smpp.Transmitter)
+		r.Pause()
+		for i := range 2000 {
+			flood.accepted(fmt.Sprintf("hello %d", i))
+		}
+		n := otp.accepted("您的验证码是4711。")
+		r.Resume()
+		pass(2 * time.Second)
+		if st := r.status(n); st.State != store.StateSent {
+			t.Errorf("behind another account's 2,000 notices a one-time code is %v after 2 s", st.State)
+		}
+	})
+}

@@ -127,7 +127,7 @@ func (a *account) fill(msg *store.Message, text string) (*approved, error) {
 	}
 	t := a.templates[match.Code]
 	msg.SignName, msg.TemplateCode, msg.Params = match.SignName, match.Code, match.Params
-	msg.Class, msg.Text = t.Class, text
+	msg.Class, msg.Text, msg.Urgent = t.Class, text, t.class.Urgent
 	return t, nil
 }
 

@@ -65,6 +65,7 @@ type Class struct {
 	OnUncertain  string       `yaml:"on_uncertain"`   // report or resend (default): what to do with an attempt that stays uncertain
 	ResendAfter  Duration     `yaml:"resend_after"`   // how long it stays uncertain first; default 5m
 	PhoneLimits  []PhoneLimit `yaml:"phone_limits"`   // per phone; empty = none
+	Urgent       bool         `yaml:"urgent"`         // sent before messages of classes that are not urgent
 	PhoneLimitBy string       `yaml:"phone_limit_by"` // what is counted together: sign (default), or template (signature and template)
 }
 

@@ -61,7 +61,7 @@ func BuiltinClasses() map[string]Class {
 	fifty := func() []PhoneLimit { return []PhoneLimit{{Per: "day", Limit: 50}} }
 	return map[string]Class{
 		ClassOTP: {
-			Validity: fiveMinutes, OnUncertain: "report", ResendAfter: fiveMinutes,
+			Validity: fiveMinutes, OnUncertain: "report", ResendAfter: fiveMinutes, Urgent: true,
 			PhoneLimits:  []PhoneLimit{{Per: "minute", Limit: 1}, {Per: "hour", Limit: 5}, {Per: "day", Limit: 10}},
 			PhoneLimitBy: "sign",
 		},

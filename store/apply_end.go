@@ -169,7 +169,7 @@ func (t *txn) close(c *Close) *CloseResult {
 // cannot be rejected or expire any more, it can only be given up.
 func closes(e Ending, s *Status) bool {
 	switch s.Action {
-	case ActionSend, ActionParts:
+	case ActionSend, ActionUrgent, ActionParts:
 		return true
 	case ActionReport, ActionResolve:
 		return e == EndUnknown || e == EndUndeliverable

@@ -110,7 +110,10 @@ func (t *txn) join(numbers []Number) {
 	raw := appendMessage(nil, &m)
 	t.put(bktMessages, key8(uint64(whole)), raw)
 	v := messageView{sendAt: m.SendAt, expires: m.Expires}
-	t.create(whole, Status{State: StateAccepted, Action: ActionSend, DueAt: sendDue(t.at, &v)})
+	if m.Urgent {
+		v.flags = flagUrgent
+	}
+	t.create(whole, Status{State: StateAccepted, Action: v.send(), DueAt: sendDue(t.at, &v)})
 	for _, n := range numbers {
 		was, ok := t.status(n)
 		if !ok {

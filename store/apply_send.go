@@ -23,7 +23,7 @@ func (t *txn) beginAttempt(a *BeginAttempt, sets []chargeSet) BegunAttempt {
 		m := &a.Members[i]
 		begun.Members[i] = BegunMember{Limit: -1}
 		status, ok := t.status(m.Number)
-		if !ok || status.Revision != m.Revision || status.Action != ActionSend || status.DueAt > t.at {
+		if !ok || status.Revision != m.Revision || !status.Action.Sends() || status.DueAt > t.at {
 			continue
 		}
 		_, v := t.message(m.Number)
@@ -43,6 +43,9 @@ func (t *txn) beginAttempt(a *BeginAttempt, sets []chargeSet) BegunAttempt {
 		record.members = append(record.members, memberRecord{
 			number: m.Number, phone: m.Phone, sends: t.meta.nextSend - first, firstSend: first + 1,
 		})
+		if status.Attempt != 0 {
+			t.bizDone(status.Attempt) // an answer may have come late, when it was to be sent again
+		}
 		next := status
 		next.State, next.Attempt, next.Tries = StateSending, id, min(status.Tries, 254)+1
 		next.Action, next.DueAt, next.Err = ActionCall, a.CallBy, ""
@@ -135,20 +138,21 @@ func (t *txn) applyOutcome(o *Outcome, a *attemptRecord, m *memberRecord, was *S
 		return
 	case OutcomeRetry:
 		t.giveBackMember(a, m)
-		next.State, next.Action, next.Err = StateRetry, ActionSend, o.Err
-		next.DueAt = t.retryDue(m.number, o.DueAt)
+		next.State, next.Err = StateRetry, o.Err
+		next.Action, next.DueAt = t.retry(m.number, o.DueAt)
 	case OutcomeUncertain:
 		next.State, next.Action, next.DueAt = StateUncertain, ActionResolve, o.DueAt
 	}
 	t.move(m.number, was, next)
 }
 
-// retryDue is when a message is to be sent again, or closed if it expires before.
-func (t *txn) retryDue(n Number, at int64) int64 {
-	if _, v := t.message(n); v.expires > 0 {
-		return min(at, v.expires)
+// retry is how and when a message is to be sent again, or closed if it expires before.
+func (t *txn) retry(n Number, at int64) (Action, int64) {
+	_, v := t.message(n)
+	if v.expires > 0 {
+		at = min(at, v.expires)
 	}
-	return at
+	return v.send(), at
 }
 
 // giveBackMember undoes the charges on a phone for a call that surely was not executed.
@@ -199,8 +203,8 @@ func (t *txn) found(c *Found) *FoundResult {
 			next.State, next.Action = StateSent, ActionReport
 		case it.Retry:
 			t.giveBackCharges(was.Attempt, it.Number)
-			next.State, next.Action = StateRetry, ActionSend
-			next.DueAt = t.retryDue(it.Number, it.DueAt)
+			next.State = StateRetry
+			next.Action, next.DueAt = t.retry(it.Number, it.DueAt)
 		}
 		t.move(it.Number, &was, next)
 		r.Applied++

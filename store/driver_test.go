@@ -116,7 +116,7 @@ func (d *driver) accept() Command {
 	for i := range 1 + d.pick(4) {
 		m := message(account)
 		m.Wants, m.KeepText, m.Phone = Wants(d.pick(4)), d.chance(20), d.phone()
-		m.Text = fmt.Sprintf("<%d.%d>", d.seq, i)
+		m.Text, m.Urgent = fmt.Sprintf("<%d.%d>", d.seq, i), d.chance(50)
 		if d.chance(20) {
 			m.SendAt = d.soon()
 		}
@@ -144,7 +144,7 @@ func (d *driver) begin() Command {
 	c := &Begin{}
 	for range 1 + d.pick(2) {
 		a := BeginAttempt{Route: "main", CallBy: d.soon()}
-		due, err := d.h.Due(ActionSend, d.h.now, 4)
+		due, err := d.h.Due([]Action{ActionSend, ActionUrgent}[d.pick(2)], d.h.now, 4)
 		if err != nil {
 			d.h.t.Fatal(err)
 		}

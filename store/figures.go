@@ -41,7 +41,11 @@ func (s *Store) Figures() Figures {
 	s.mu.RUnlock()
 	err := s.read(func(tx *bolt.Tx) error {
 		f.FileSize = tx.Size()
-		f.OldestSend, _ = firstDue(tx, ActionSend)
+		for _, a := range []Action{ActionUrgent, ActionSend} {
+			if at, ok := firstDue(tx, a); ok && (f.OldestSend == 0 || at < f.OldestSend) {
+				f.OldestSend = at
+			}
+		}
 		var err error
 		f.OldestOutbox, err = oldestReceipt(tx, s.OutboxAccounts())
 		return err

@@ -78,6 +78,7 @@ type Message struct {
 	Text         string // UTF-8, or for parts and joined messages the octets as submitted
 
 	Wants         Wants
+	Urgent        bool // sent before messages that are not
 	KeepText      bool // do not erase Text and Params when final
 	PolicyVersion uint64
 	SendAt        int64 // Unix ms before which it is not sent; 0 = at once
@@ -171,7 +172,11 @@ const (
 	ActionResolve Action = 3 // StateUncertain: query, then follow the class's on_uncertain
 	ActionReport  Action = 4 // StateSent: no report came; end as unknown
 	ActionParts   Action = 5 // the first part of a set that did not complete
+	ActionUrgent  Action = 6 // as ActionSend, of an urgent message
 )
+
+// Sends reports whether a is to begin an attempt.
+func (a Action) Sends() bool { return a == ActionSend || a == ActionUrgent }
 
 // An Attempt is one call of the API, for one message or several.
 type Attempt struct {

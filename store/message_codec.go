@@ -7,7 +7,7 @@ import (
 // A message is laid out so that what Apply reads of it comes first, what is erased when it is
 // final comes next, and what is only kept comes last:
 //
-//	flags                  1 octet
+//	flags                  2 octets
 //	PolicyVersion, Account
 //	Segment, SendAt, Expires   those whose flag is set
 //	Params, Text               when hasTexts is set; cut out to erase them
@@ -24,12 +24,14 @@ const (
 	hasSendAt    = 1 << 5
 	hasExpires   = 1 << 6
 	hasParts     = 1 << 7
+	flagUrgent   = 1 << 8
+	flagsAll     = 1<<9 - 1
 )
 
 // appendMessage appends m as it is stored.
 func appendMessage(b []byte, m *Message) []byte {
-	flags := uint8(m.Wants) & (flagSuccess | flagFailure)
-	set := func(bit uint8, on bool) {
+	flags := uint16(m.Wants) & (flagSuccess | flagFailure)
+	set := func(bit uint16, on bool) {
 		if on {
 			flags |= bit
 		}
@@ -40,8 +42,9 @@ func appendMessage(b []byte, m *Message) []byte {
 	set(hasSendAt, m.SendAt > 0)
 	set(hasExpires, m.Expires > 0)
 	set(hasParts, len(m.Parts) > 0)
+	set(flagUrgent, m.Urgent)
 
-	b = append(b, flags)
+	b = binary.BigEndian.AppendUint16(b, flags)
 	b = binary.AppendUvarint(b, m.PolicyVersion)
 	b = appendString(b, m.Account, maxString)
 	if flags&hasSegment != 0 {
@@ -107,13 +110,21 @@ func (d *decoder) address() Address {
 
 // A messageView is the part of a message that Apply reads. Its octets are the record's.
 type messageView struct {
-	flags   uint8
+	flags   uint16
 	policy  uint64
 	account []byte
 	segment Segment
 	sendAt  int64
 	expires int64
 	texts   int // offset of Params and Text
+}
+
+// send is how the message is to be sent: before others, or in its turn.
+func (v *messageView) send() Action {
+	if v.flags&flagUrgent != 0 {
+		return ActionUrgent
+	}
+	return ActionSend
 }
 
 // concatenated reports whether the message is a part. A part number outside its set cannot be
@@ -125,7 +136,9 @@ func (v *messageView) concatenated() bool {
 // view reads the first part of a message.
 func (d *decoder) view() messageView {
 	var v messageView
-	v.flags = d.octet()
+	if v.flags = d.uint16(); v.flags&^flagsAll != 0 {
+		d.fail("flags")
+	}
 	v.policy = d.uvarint()
 	v.account = d.octets(maxString)
 	if v.flags&hasSegment != 0 {
@@ -154,7 +167,7 @@ func (d *decoder) someTime() int64 {
 }
 
 // skipTexts passes over Params and Text.
-func (d *decoder) skipTexts(flags uint8) {
+func (d *decoder) skipTexts(flags uint16) {
 	if flags&hasTexts == 0 {
 		return
 	}
@@ -202,6 +215,7 @@ func decodeMessage(b []byte) (Message, error) {
 		Account:       string(v.account),
 		Wants:         Wants(v.flags & (flagSuccess | flagFailure)),
 		KeepText:      v.flags&flagKeepText != 0,
+		Urgent:        v.flags&flagUrgent != 0,
 		PolicyVersion: v.policy,
 		SendAt:        v.sendAt,
 		Expires:       v.expires,
@@ -243,7 +257,7 @@ func eraseTexts(dst, b []byte, v *messageView) ([]byte, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	dst = append(dst, v.flags&^hasTexts)
-	dst = append(dst, b[1:v.texts]...)
+	dst = binary.BigEndian.AppendUint16(dst, v.flags&^hasTexts)
+	dst = append(dst, b[2:v.texts]...)
 	return append(dst, b[d.off:]...), nil
 }

@@ -25,7 +25,7 @@ const (
 
 // actionCount and stateCount are the sizes of tables by Action and State.
 const (
-	actionCount = int(ActionParts) + 1
+	actionCount = int(ActionUrgent) + 1
 	stateCount  = int(StateJoined) + 1
 )
 

@@ -25,7 +25,7 @@ func (m *model) finish(o Outcome) bool {
 			m.end(n, o.Ending, o.Err, 0)
 		case OutcomeRetry:
 			m.giveBack(o.Attempt, n)
-			m.set(n, StateRetry, ActionSend, m.unlessExpired(n, o.DueAt))
+			m.set(n, StateRetry, sendAction(&x.Message), m.unlessExpired(n, o.DueAt))
 			x.Err = o.Err
 		case OutcomeUncertain:
 			m.set(n, StateUncertain, ActionResolve, o.DueAt)
@@ -105,7 +105,7 @@ func (m *model) found(it FoundItem) int {
 		m.set(it.Number, StateSent, ActionReport, it.DueAt)
 	case it.Retry:
 		m.giveBack(x.Attempt, it.Number)
-		m.set(it.Number, StateRetry, ActionSend, m.unlessExpired(it.Number, it.DueAt))
+		m.set(it.Number, StateRetry, sendAction(&x.Message), m.unlessExpired(it.Number, it.DueAt))
 	default:
 		m.set(it.Number, StateUncertain, ActionResolve, it.DueAt)
 	}

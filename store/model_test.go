@@ -223,6 +223,13 @@ func (m *model) bucketHas(c Charge) bool {
 	return level.Cmp(big.NewRat(1, 1)) >= 0
 }
 
+func sendAction(m *Message) Action {
+	if m.Urgent {
+		return ActionUrgent
+	}
+	return ActionSend
+}
+
 func (m *model) create(msg Message, counted bool) Number {
 	m.numbers++
 	due := max(m.now, msg.SendAt)
@@ -230,7 +237,7 @@ func (m *model) create(msg Message, counted bool) Number {
 		due = min(due, msg.Expires)
 	}
 	m.messages[Number(m.numbers)] = &modelMessage{msg, Status{
-		State: StateAccepted, Revision: 1, Action: ActionSend, DueAt: due, Counted: counted, AcceptedAt: m.now, ChangedAt: m.now,
+		State: StateAccepted, Revision: 1, Action: sendAction(&msg), DueAt: due, Counted: counted, AcceptedAt: m.now, ChangedAt: m.now,
 	}}
 	return Number(m.numbers)
 }
@@ -306,7 +313,7 @@ func (m *model) begin(c *Begin) Result {
 func (m *model) beginOne(c *Begin, a BeginAttempt, att *modelAttempt, member BeginMember) BegunMember {
 	x := m.messages[member.Number]
 	refused := BegunMember{Limit: -1}
-	if x == nil || x.Revision != member.Revision || x.Action != ActionSend || x.DueAt > m.now || x.Expires > 0 && x.Expires <= m.now {
+	if x == nil || x.Revision != member.Revision || x.Action != sendAction(&x.Message) || x.DueAt > m.now || x.Expires > 0 && x.Expires <= m.now {
 		return refused
 	}
 	if member.Charges >= 0 {
@@ -315,7 +322,7 @@ func (m *model) beginOne(c *Begin, a BeginAttempt, att *modelAttempt, member Beg
 			if x.Expires > 0 {
 				at = min(at, x.Expires)
 			}
-			m.set(member.Number, x.State, ActionSend, at)
+			m.set(member.Number, x.State, sendAction(&x.Message), at)
 			return BegunMember{Limit: 0, DueAt: at}
 		}
 		id := len(m.phones[charge.Key])

@@ -155,7 +155,7 @@ func (t *txn) setDue(n Number, a Action, at int64) {
 	t.put(bktDue, dueKey(a, at, n), nil)
 	t.meta.due[a]++
 	switch a {
-	case ActionSend:
+	case ActionSend, ActionUrgent:
 		t.view.touch(WatchSend)
 	case ActionResolve:
 		t.view.touch(WatchResolve)
