@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,9 +91,9 @@ func TestLongMessageHasItsClassValidity(t *testing.T) {
 // TestRestDoublesOncePerRest: account faults of calls that ran together count as one.
 func TestRestDoublesOncePerRest(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		bad := true
+		var good atomic.Bool
 		r.api.send = func(Call) Answer {
-			if bad {
+			if !good.Load() {
 				return Answer{Kind: store.OutcomeRetry, Account: true, After: time.Second}
 			}
 			return Answer{Kind: store.OutcomeAccepted, BizID: "biz^1"}
@@ -104,7 +105,7 @@ func TestRestDoublesOncePerRest(t *testing.T) {
 		}
 		r.Resume()
 		pass(3 * time.Second)
-		bad = false
+		good.Store(true)
 		pass(10 * time.Second)
 		if r.status(1).State != store.StateSent {
 			t.Errorf("ten seconds after one burst of four faults the route still rests")
