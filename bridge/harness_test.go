@@ -26,6 +26,7 @@ type fate int
 const (
 	applied fate = iota
 	refused      // surely never in the log
+	noRoom       // the same, because there is no room
 	lost         // unknown, and it did not happen
 	hidden       // unknown, but it happened
 )
@@ -68,6 +69,8 @@ func (n *oneNode) Propose(ctx context.Context, cmd store.Command) (store.Result,
 	switch what {
 	case refused:
 		return nil, store.ErrNotProposed
+	case noRoom:
+		return nil, fmt.Errorf("%w: %w", store.ErrNotProposed, store.ErrFull)
 	case lost:
 		return nil, errOutcomeUnknown
 	}

@@ -86,7 +86,7 @@ func (d *dispatcher) take(r *configs.Route, planned int) bool {
 	return true
 }
 
-// release gives a worker back; fault is the route's, nil if the call got through.
+// release gives a worker back; fault tells of a fault of the account or route.
 func (d *dispatcher) release(route string, fault bool) {
 	d.mu.Lock()
 	l := d.routes[route]

@@ -159,7 +159,7 @@ func TestIdleBridgeCommitsLittle(t *testing.T) {
 func TestCodesOvertakeABacklog(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		r.api.send = func(c Call) Answer {
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond) // the API's latency, in fake time
 			return Answer{Kind: store.OutcomeAccepted, BizID: "biz^" + c.OutID}
 		}
 		flood, otp := r.bind("any", smpp.Transmitter), r.bind("otp", smpp.Transmitter)

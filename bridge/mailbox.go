@@ -183,9 +183,7 @@ func (m *mailbox) send() time.Duration {
 	rest := m.held[:0]
 	for i, p := range m.held {
 		switch {
-		case now.Sub(store.FromMillis(p.QueuedAt)) > receiptKept:
-			m.b.metrics.receipt("expired", 0)
-			m.done = append(m.done, p.Seq)
+		case now.Sub(store.FromMillis(p.QueuedAt)) > receiptKept: // the reaper drops it
 		case now.Before(p.after):
 			rest = append(rest, p)
 		case !m.b.written(p.Origin):

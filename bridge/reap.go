@@ -56,7 +56,8 @@ func (b *Bridge) purgeAll(ctx context.Context) {
 	}
 }
 
-// dropReceipts ends the wait of receipts whose account has not come for them; see receiptKept.
+// dropReceipts drops the receipts whose account has not come for them within receiptKept. Mailboxes
+// only forget them.
 func (b *Bridge) dropReceipts(ctx context.Context) error {
 	now := b.now()
 	for _, account := range b.store.OutboxAccounts() {

@@ -204,3 +204,28 @@ func TestPolicyChangedOnTheWay(t *testing.T) {
 		}
 	})
 }
+
+// TestNoRoomIsQueueFull: without room for anything new, on the disk or in the queue, the ESME is told
+// that the queue is full, which its client retries, and within a moment.
+func TestNoRoomIsQueueFull(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		e := r.bind("any", smpp.Transmitter)
+		r.node.decide(func(cmd store.Command) fate {
+			if _, ok := cmd.(*store.Accept); ok {
+				return noRoom
+			}
+			return applied
+		})
+		began := time.Now()
+		e.submit("hello")
+		if h, _ := e.Expect(smpp.SubmitSMRespID); h.Status != smpp.StatusMsgQFul {
+			t.Errorf("answered %v, want ESME_RMSGQFUL", h.Status)
+		}
+		if took := time.Since(began); took > 2*fullPatience {
+			t.Errorf("answered after %v", took)
+		}
+		if n := r.stored(); n != 0 {
+			t.Errorf("%d messages stored, want none", n)
+		}
+	})
+}

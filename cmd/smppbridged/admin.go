@@ -38,7 +38,7 @@ func (n *node) startAdmin(context.Context) error {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	addr, err := n.serveHTTP("admin HTTP", n.opts.HTTP.Listen, mux)
+	addr, err := n.serveHTTP("admin HTTP", n.opts.HTTP.Listen, &http.Server{Handler: mux})
 	n.httpAddr = addr
 	return err
 }
@@ -49,17 +49,21 @@ func (n *node) startCallback(context.Context) error {
 		return nil
 	}
 	h := aliyun.PushHandler(n.bridge, n.opts.CallbackSecret, n.log, n.registry)
-	addr, err := n.serveHTTP("callback HTTP", n.opts.Callback.Listen, h)
+	// A body that trickles in must not hold a connection; a profile of the admin listener may take long.
+	addr, err := n.serveHTTP("callback HTTP", n.opts.Callback.Listen, &http.Server{Handler: h, ReadTimeout: callbackRead})
 	n.callbackAddr = addr
 	return err
 }
 
-func (n *node) serveHTTP(name, listen string, h http.Handler) (net.Addr, error) {
+// callbackRead is how long a report may take to arrive.
+const callbackRead = 15 * time.Second
+
+func (n *node) serveHTTP(name, listen string, srv *http.Server) (net.Addr, error) {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return nil, err
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
+	srv.ReadHeaderTimeout, srv.IdleTimeout = 5*time.Second, 2*time.Minute
 	go func() { // ends with Shutdown
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			n.fail(name, err)

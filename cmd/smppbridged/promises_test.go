@@ -334,3 +334,15 @@ func TestDrain(t *testing.T) {
 		t.Errorf("a message that never was: %v, want ErrNotFound", err)
 	}
 }
+
+// TestNewDataHasItsOwnOutIDs: reports of a system whose data was thrown away must not name the calls
+// of its successor; a restart on the same data keeps the ids.
+func TestNewDataHasItsOwnOutIDs(t *testing.T) {
+	s := startSystem(t)
+	before := s.store.OutID(1)
+	s.restart()
+	want(t, "OutId after a restart", s.store.OutID(1), before)
+	if other := startSystem(t).store.OutID(1); other == before {
+		t.Errorf("a new system's first OutId is %s again", other)
+	}
+}
