@@ -32,7 +32,7 @@ const fullPatience = time.Second
 // submission is a submit_sm on its way into the store.
 type submission struct {
 	session *session
-	seq     uint32
+	request smpp.Request
 	pdu     smpp.SubmitSM // kept: a submission decided under an older policy is decided again
 	at      time.Time
 	account *account
@@ -271,7 +271,7 @@ func (q *batcher) answerOne(s *submission, item store.AcceptItem, now time.Time)
 	switch item.Code {
 	case store.AcceptOK:
 		q.b.metrics.accepted(s.account.SystemID, now.Sub(s.at))
-		s.session.RespondSubmitSM(s.seq, smpp.StatusOK, item.Number.String(), s.message.Origin.Mark)
+		s.session.Respond(s.request, smpp.StatusOK, item.Number.String(), s.message.Origin.Mark)
 	case store.AcceptOverLimit:
 		q.b.refuse(s, &smpp.StatusError{Status: s.account.statuses[item.Limit], Err: errOverLimit})
 	case store.AcceptStalePolicy:

@@ -21,13 +21,13 @@ const maxPart = 1024
 
 // SubmitSM takes a submit_sm from a session's reader goroutine: it decides what the message is
 // and leaves the rest to the batcher. It implements smpp.Backend.
-func (b *Bridge) SubmitSM(s *smpp.Session, seq uint32, m *smpp.SubmitSM) {
+func (b *Bridge) SubmitSM(s *smpp.Session, r smpp.Request, m *smpp.SubmitSM) {
 	v, ok := b.sessions.Load(s.ID())
 	if !ok { // a bound session is always there until Closed
 		s.Close(errStopping)
 		return
 	}
-	b.take(&submission{session: v.(*session), seq: seq, pdu: *m, at: b.now()})
+	b.take(&submission{session: v.(*session), request: r, pdu: *m, at: b.now()})
 }
 
 // take decides a submission under the policy in force and hands it to the batcher, or refuses it.
@@ -55,7 +55,7 @@ func (b *Bridge) refuse(sub *submission, err error) {
 		status = se.Status
 	}
 	b.metrics.refusedSubmit(sub.session.account, status)
-	sub.session.RespondSubmitSM(sub.seq, status, "", 0)
+	sub.session.Respond(sub.request, status, "", 0)
 }
 
 // decide turns a submit_sm into the message that is to be accepted. It is the first of the two

@@ -16,7 +16,7 @@ type backend struct {
 	mu       sync.Mutex
 	session  *smpp.Session   // the last one bound
 	messages []smpp.SubmitSM // taken
-	waiting  []uint32        // sequence_numbers not answered yet
+	waiting  []smpp.Request  // not answered yet
 	answered int
 	hold     bool
 	closed   int
@@ -51,28 +51,32 @@ func (b *backend) Bind(ctx context.Context, s *smpp.Session, req *smpp.Bind) (sm
 	return opts, nil
 }
 
-func (b *backend) SubmitSM(s *smpp.Session, seq uint32, m *smpp.SubmitSM) {
+func (*backend) Handle(s *smpp.Session, r smpp.Request, _ smpp.PDU) {
+	s.Respond(r, smpp.StatusInvCmdID, "", 0)
+}
+
+func (b *backend) SubmitSM(s *smpp.Session, r smpp.Request, m *smpp.SubmitSM) {
 	switch m.DestinationAddr {
 	case "throttled":
-		s.RespondSubmitSM(seq, smpp.StatusThrottled, "", 0)
+		s.Respond(r, smpp.StatusThrottled, "", 0)
 		return
 	case "full":
-		s.RespondSubmitSM(seq, smpp.StatusMsgQFul, "", 0)
+		s.Respond(r, smpp.StatusMsgQFul, "", 0)
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.messages = append(b.messages, *m)
-	b.waiting = append(b.waiting, seq)
+	b.waiting = append(b.waiting, r)
 	if !b.hold {
 		b.answerLocked(s)
 	}
 }
 
 func (b *backend) answerLocked(s *smpp.Session) {
-	for _, seq := range b.waiting {
+	for _, r := range b.waiting {
 		b.answered++
-		s.RespondSubmitSM(seq, smpp.StatusOK, fmt.Sprintf("%08x", b.answered), uint64(b.answered))
+		s.Respond(r, smpp.StatusOK, fmt.Sprintf("%08x", b.answered), uint64(b.answered))
 	}
 	b.waiting = nil
 }

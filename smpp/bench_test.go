@@ -56,7 +56,7 @@ func BenchmarkEncodeSubmitSMResp(b *testing.B) {
 	buf := make([]byte, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = appendSubmitSMResp(buf[:0], StatusOK, 1, "00000000ab")
+		buf = appendMessageIDResp(buf[:0], SubmitSMRespID, StatusOK, 1, "00000000ab")
 	}
 }
 
@@ -110,8 +110,12 @@ type atOnce struct{}
 
 func (atOnce) Bind(context.Context, *Session, *Bind) (Options, error) { return Options{}, nil }
 func (atOnce) Closed(*Session)                                        {}
-func (atOnce) SubmitSM(s *Session, seq uint32, _ *SubmitSM) {
-	s.RespondSubmitSM(seq, StatusOK, "00000000ab", uint64(seq))
+func (atOnce) Handle(s *Session, r Request, _ PDU) {
+	s.Respond(r, StatusInvCmdID, "", 0)
+}
+
+func (atOnce) SubmitSM(s *Session, r Request, _ *SubmitSM) {
+	s.Respond(r, StatusOK, "00000000ab", uint64(r.Sequence))
 }
 
 // BenchmarkSession is a submit_sm and its response over TCP, client included.

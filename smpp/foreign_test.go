@@ -34,18 +34,22 @@ func (c *centre) Bind(_ context.Context, _ *smpp.Session, req *smpp.Bind) (smpp.
 	return smpp.Options{SystemID: "centre"}, nil
 }
 
-func (c *centre) SubmitSM(s *smpp.Session, seq uint32, m *smpp.SubmitSM) {
+func (*centre) Handle(s *smpp.Session, r smpp.Request, _ smpp.PDU) {
+	s.Respond(r, smpp.StatusInvCmdID, "", 0)
+}
+
+func (c *centre) SubmitSM(s *smpp.Session, r smpp.Request, m *smpp.SubmitSM) {
 	text, err := smpp.DecodeText(m.DataCoding, smpp.AlphabetGSM7, m.ShortMessage)
 	if err != nil {
-		s.RespondSubmitSM(seq, smpp.StatusOf(err, smpp.StatusSysErr), "", 0)
+		s.Respond(r, smpp.StatusOf(err, smpp.StatusSysErr), "", 0)
 		return
 	}
 	c.texts <- text
-	s.RespondSubmitSM(seq, smpp.StatusOK, "00000000ab", 1)
-	r := smpp.Receipt{MessageID: "00000000ab", Sub: 1, Dlvrd: 1, State: smpp.StateDelivered, SubmitDate: time.Now(), DoneDate: time.Now()}
+	s.Respond(r, smpp.StatusOK, "00000000ab", 1)
+	receipt := smpp.Receipt{MessageID: "00000000ab", Sub: 1, Dlvrd: 1, State: smpp.StateDelivered, SubmitDate: time.Now(), DoneDate: time.Now()}
 	err = s.DeliverSM(&smpp.DeliverSM{
 		SourceAddr: m.DestinationAddr, DestinationAddr: m.SourceAddr, ESMClass: smpp.ESMClassReceipt,
-		ShortMessage: r.ShortMessage(), TLVs: r.TLVs(),
+		ShortMessage: receipt.ShortMessage(), TLVs: receipt.TLVs(),
 	}, func(st smpp.Status, _ error) { c.answered <- st })
 	if err != nil {
 		c.answered <- smpp.StatusSysErr

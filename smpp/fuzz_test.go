@@ -73,16 +73,20 @@ func readAll(t *testing.T, m *SubmitSM) {
 // destination address of a digit makes it do something odd.
 type obliging struct{ atOnce }
 
-func (obliging) SubmitSM(s *Session, seq uint32, m *SubmitSM) {
+func (obliging) Handle(s *Session, r Request, _ PDU) {
+	s.Respond(r, StatusInvCmdID, "", 0)
+}
+
+func (obliging) SubmitSM(s *Session, r Request, m *SubmitSM) {
 	switch m.DestinationAddr {
 	case "1":
 		s.Close(io.ErrUnexpectedEOF)
 	case "2":
-		s.RespondSubmitSM(seq, StatusOK, "1", 1)
-		s.RespondSubmitSM(seq, StatusOK, "1", 2) // one too many
+		s.Respond(r, StatusOK, "1", 1)
+		s.Respond(r, StatusOK, "1", 2) // one too many
 		return
 	}
-	s.RespondSubmitSM(seq, StatusOK, m.SourceAddr, uint64(seq))
+	s.Respond(r, StatusOK, m.SourceAddr, uint64(r.Sequence))
 	_ = s.DeliverSM((*DeliverSM)(m), func(Status, error) { _ = s.DeliverSM(&DeliverSM{}, func(Status, error) {}) })
 }
 

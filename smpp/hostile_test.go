@@ -126,9 +126,13 @@ type later struct {
 	accepted atomic.Int64
 }
 
-func (b *later) SubmitSM(s *smpp.Session, seq uint32, _ *smpp.SubmitSM) {
+func (*later) Handle(s *smpp.Session, r smpp.Request, _ smpp.PDU) {
+	s.Respond(r, smpp.StatusInvCmdID, "", 0)
+}
+
+func (b *later) SubmitSM(s *smpp.Session, r smpp.Request, _ *smpp.SubmitSM) {
 	n := b.accepted.Add(1)
-	b.queue <- func() { s.RespondSubmitSM(seq, smpp.StatusOK, fmt.Sprint(n), uint64(n)) }
+	b.queue <- func() { s.Respond(r, smpp.StatusOK, fmt.Sprint(n), uint64(n)) }
 }
 
 func (b *later) run() {
@@ -297,7 +301,11 @@ func (b *delivering) deliver(s *smpp.Session) {
 	}
 }
 
-func (b *delivering) SubmitSM(*smpp.Session, uint32, *smpp.SubmitSM) {}
+func (*delivering) Handle(s *smpp.Session, r smpp.Request, _ smpp.PDU) {
+	s.Respond(r, smpp.StatusInvCmdID, "", 0)
+}
+
+func (b *delivering) SubmitSM(*smpp.Session, smpp.Request, *smpp.SubmitSM) {}
 
 func (b *delivering) Closed(*smpp.Session) {
 	if b.closed.Swap(true) {

@@ -17,14 +17,28 @@ type Backend interface {
 	// the server does.
 	Bind(ctx context.Context, s *Session, req *Bind) (Options, error)
 
-	// SubmitSM must not block on anything but back-pressure. It leads to exactly
-	// one s.RespondSubmitSM with seq, now or later, from any goroutine. *m is
-	// valid only during the call; its strings may be kept.
-	SubmitSM(s *Session, seq uint32, m *SubmitSM)
+	// SubmitSM takes a submit_sm, or a data_sm as the submit_sm it amounts to. It must
+	// not block on anything but back-pressure. It leads to exactly one s.Respond
+	// with r, now or later, from any goroutine. *m is valid only during the call;
+	// its strings may be kept.
+	SubmitSM(s *Session, r Request, m *SubmitSM)
+
+	// Handle takes a *SubmitMulti, *QuerySM, *CancelSM or *ReplaceSM, under the same
+	// rules as SubmitSM; p may be kept. It leads to exactly one s.Respond or
+	// s.RespondPDU with r.
+	Handle(s *Session, r Request, p PDU)
 
 	// Closed is called once for each session whose Bind succeeded, after its last
 	// PDU was written and all its DeliverSM calls have been ended.
 	Closed(s *Session)
+}
+
+// A Request names a request of an ESME that waits for its answer: submit_sm, data_sm,
+// submit_multi, query_sm, cancel_sm or replace_sm. Each holds a slot of its session's
+// window until it is answered.
+type Request struct {
+	Command  CommandID
+	Sequence uint32
 }
 
 // ErrServerClosed is returned by Serve when the server is already draining.
@@ -37,6 +51,7 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics
 	lastID  atomic.Uint64
+	tracer  atomic.Pointer[Tracer]
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{} // guarded by mu; every open connection

@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -53,6 +54,7 @@ type Session struct {
 	// Set by the reader before Backend.Bind is called, and never again.
 	systemID string
 	bindType BindType
+	version  byte // interface_version
 
 	frames     *Reader       // the reader's alone
 	submit     SubmitSM      // the reader's alone; lent to Backend.SubmitSM
@@ -142,6 +144,19 @@ func (s *Session) SystemID() string { return s.systemID }
 // BindType is the bind request's.
 func (s *Session) BindType() BindType { return s.bindType }
 
+// InterfaceVersion is the bind request's interface_version: 0x34 for SMPP 3.4, 0x50 for
+// 5.0; 0x33, 0x00 and others occur.
+func (s *Session) InterfaceVersion() byte { return s.version }
+
+// TLS returns the state of the connection's TLS; ok is false for a plain connection.
+func (s *Session) TLS() (state tls.ConnectionState, ok bool) {
+	c, ok := s.conn.(interface{ ConnectionState() tls.ConnectionState })
+	if !ok {
+		return tls.ConnectionState{}, false
+	}
+	return c.ConnectionState(), true
+}
+
 // RemoteAddr is the ESME's address.
 func (s *Session) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
 
@@ -152,34 +167,60 @@ func (s *Session) Since() time.Time { return s.since }
 func (s *Session) CanReceive() bool { return s.bindType == Receiver || s.bindType == Transceiver }
 
 // Written is the highest mark of a submit_sm_resp that has been written to the
-// socket. A backend that calls RespondSubmitSM in the order of its marks may
+// socket. A backend that calls Respond in the order of its marks may
 // read it as "all up to this one".
 func (s *Session) Written() uint64 { return s.written.Load() }
 
-// RespondSubmitSM answers the submit_sm numbered seq and frees its window slot.
-// mark is 0, or an ascending number the backend gives to accepted submits of this
-// session: once the response has been written to the socket, Written() >= mark.
-// It never blocks and is cheap to call many times in a row. On a session that
-// has ended it does nothing.
-func (s *Session) RespondSubmitSM(seq uint32, st Status, messageID string, mark uint64) {
-	s.sent(SubmitSMRespID, st, seq)
+// Respond answers r, a submit_sm, data_sm or submit_multi with a message_id, or any
+// request with an error, and frees its window slot. mark is 0, or an ascending number
+// the backend gives to accepted submits of this session: once the response has been
+// written to the socket, Written() >= mark. It never blocks and is cheap to call many
+// times in a row. On a session that has ended it does nothing.
+func (s *Session) Respond(r Request, st Status, messageID string, mark uint64) {
+	id := r.Command | respBit
+	s.sent(id, st, r.Sequence)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.freeSlotLocked() {
+		return
+	}
+	start := len(s.out)
+	if !hasMessageID(r.Command) || st != StatusOK && s.opts.ErrorBody == ErrorBodyNone {
+		s.out = AppendHeader(s.out, id, st, r.Sequence)
+	} else {
+		s.out = appendMessageIDResp(s.out, id, st, r.Sequence, messageID)
+	}
+	s.traceSent(s.out[start:])
+	s.outMark = max(s.outMark, mark)
+	s.queuedLocked()
+	s.unbindIfIdleLocked()
+}
+
+// RespondPDU is Respond for the responses that have a body of their own: those of
+// submit_multi, query_sm, cancel_sm and replace_sm.
+func (s *Session) RespondPDU(r Request, st Status, p PDU, mark uint64) {
+	s.sent(p.CommandID(), st, r.Sequence)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.freeSlotLocked() {
+		return
+	}
+	start := len(s.out)
+	s.out = Append(s.out, st, r.Sequence, p)
+	s.traceSent(s.out[start:])
+	s.outMark = max(s.outMark, mark)
+	s.queuedLocked()
+	s.unbindIfIdleLocked()
+}
+
+// freeSlotLocked gives back a slot of the window, and reports whether the session still
+// takes the answer.
+func (s *Session) freeSlotLocked() bool {
 	s.inflight = max(s.inflight-1, 0)
 	if s.inflight <= s.wakeAt {
 		s.room.Signal()
 	}
-	if s.state >= stateClosing {
-		return
-	}
-	if st != StatusOK && s.opts.ErrorBody == ErrorBodyNone {
-		s.out = AppendHeader(s.out, SubmitSMRespID, st, seq)
-	} else {
-		s.out = appendSubmitSMResp(s.out, st, seq, messageID)
-	}
-	s.outMark = max(s.outMark, mark)
-	s.queuedLocked()
-	s.unbindIfIdleLocked()
+	return s.state < stateClosing
 }
 
 // DeliverSM queues a deliver_sm. It returns ErrWindowFull, ErrClosed or
@@ -207,7 +248,9 @@ func (s *Session) DeliverSM(m *DeliverSM, done func(Status, error)) error {
 		// The backend knows the session before its ESME has the bind_resp.
 		s.early = Append(s.early, StatusOK, seq, m)
 	} else {
+		start := len(s.out)
 		s.out = Append(s.out, StatusOK, seq, m)
+		s.traceSent(s.out[start:])
 		s.queuedLocked()
 	}
 	s.sent(DeliverSMID, StatusOK, seq)

@@ -15,7 +15,7 @@ func (s *Session) bind(ctx context.Context, h *Header, body []byte) {
 		s.refuseBind(h.Sequence, resp, err)
 		return
 	}
-	s.systemID, s.bindType = req.SystemID, req.Type
+	s.systemID, s.bindType, s.version = req.SystemID, req.Type, req.InterfaceVersion
 	if !s.startBinding() {
 		s.refuseBind(h.Sequence, resp, &StatusError{Status: StatusSysErr, Err: ErrServerClosed})
 		return
@@ -50,8 +50,10 @@ func (s *Session) finishBind(seq uint32, resp *BindResp, opts Options) {
 	draining, ended := s.draining, s.state >= stateClosing
 	if !draining && !ended {
 		s.opts, s.state = opts, stateBound
+		start := len(s.out)
 		s.out = Append(s.out, StatusOK, seq, resp)
 		s.out = append(s.out, s.early...)
+		s.traceSent(s.out[start:])
 		s.early = nil
 		s.queuedLocked()
 	}

@@ -30,6 +30,7 @@ func (s *Session) read(ctx context.Context) {
 			return
 		}
 		s.received(&h)
+		s.traceReceived(&h, body)
 		if !s.mayHandle() {
 			return
 		}
@@ -93,17 +94,17 @@ func (s *Session) cutUnlessClosing(err error) {
 }
 
 // submitSM takes a window slot and hands the message to the backend. The slot is
-// freed by RespondSubmitSM.
+// freed by Respond.
 func (s *Session) submitSM(h *Header, body []byte) {
 	if st := s.takeSlot(); st != StatusOK {
-		s.refuseSubmit(st, h.Sequence)
+		s.refuse(st, h)
 		return
 	}
 	if err := s.submit.Decode(body); err != nil {
-		s.RespondSubmitSM(h.Sequence, StatusOf(err, StatusSysErr), "", 0)
+		s.Respond(Request{h.ID, h.Sequence}, StatusOf(err, StatusSysErr), "", 0)
 		return
 	}
-	s.backend.SubmitSM(s, h.Sequence, &s.submit)
+	s.backend.SubmitSM(s, Request{h.ID, h.Sequence}, &s.submit)
 	if len(body) > 2*MaxShortMessage {
 		s.submit = SubmitSM{} // an idle session keeps no long text alive
 	}
@@ -133,12 +134,12 @@ func (s *Session) takeSlot() Status {
 	return StatusOK
 }
 
-// refuseSubmit answers a submit_sm that took no slot.
-func (s *Session) refuseSubmit(st Status, seq uint32) {
+// refuse answers a request that took no slot.
+func (s *Session) refuse(st Status, h *Header) {
 	s.mu.Lock()
-	s.inflight++ // RespondSubmitSM gives it back
+	s.inflight++ // Respond gives it back
 	s.mu.Unlock()
-	s.RespondSubmitSM(seq, st, "", 0)
+	s.Respond(Request{h.ID, h.Sequence}, st, "", 0)
 }
 
 // unbind answers once the submits in flight are answered, so that the ESME knows

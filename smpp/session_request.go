@@ -21,7 +21,9 @@ type request struct {
 func (s *Session) requestLocked(p PDU, done func(Status, error)) {
 	resp, _ := p.CommandID().Response()
 	seq := s.expectLocked(resp, done)
+	start := len(s.out)
 	s.out = Append(s.out, StatusOK, seq, p)
+	s.traceSent(s.out[start:])
 	s.queuedLocked()
 	s.sent(p.CommandID(), StatusOK, seq)
 }

@@ -77,7 +77,7 @@ func TestOutputIsBounded(t *testing.T) {
 		t.Errorf("%d octets queued by DeliverSM", n)
 	}
 	for s.state == stateBound && len(s.out) < 1<<24 {
-		s.RespondSubmitSM(1, StatusOK, "00000000ab", 1)
+		s.Respond(Request{SubmitSMID, 1}, StatusOK, "00000000ab", 1)
 	}
 	if s.state != stateClosed || s.end != endSlow || len(s.out) > s.hardOutputLocked()+100 {
 		t.Errorf("state %d, reason %s, %d octets", s.state, s.end, len(s.out))

@@ -110,7 +110,9 @@ func (s *Session) respond(id CommandID, st Status, seq uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state < stateClosing {
+		start := len(s.out)
 		s.out = AppendHeader(s.out, id, st, seq)
+		s.traceSent(s.out[start:])
 		s.queuedLocked()
 	}
 }
@@ -121,7 +123,9 @@ func (s *Session) respondPDU(st Status, seq uint32, p PDU) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state < stateClosing {
+		start := len(s.out)
 		s.out = Append(s.out, st, seq, p)
+		s.traceSent(s.out[start:])
 		s.queuedLocked()
 	}
 }

@@ -133,10 +133,20 @@ func (m *SubmitSMResp) decode(body string) error {
 	return c.err
 }
 
-// appendSubmitSMResp appends what Append would, without an interface call.
-func appendSubmitSMResp(b []byte, st Status, seq uint32, messageID string) []byte {
+// appendMessageIDResp appends a submit_sm_resp or a response of the same shape, as Append
+// would, without an interface call.
+func appendMessageIDResp(b []byte, id CommandID, st Status, seq uint32, messageID string) []byte {
 	start := len(b)
-	b = AppendHeader(b, SubmitSMRespID, st, seq)
+	b = AppendHeader(b, id, st, seq)
 	b = appendCString(b, messageID)
 	return setLength(b, start)
+}
+
+// hasMessageID reports whether the response to a request begins with a message_id.
+func hasMessageID(id CommandID) bool {
+	switch id {
+	case SubmitSMID, DataSMID, SubmitMultiID:
+		return true
+	}
+	return false
 }

@@ -72,7 +72,11 @@ func (c *centre) Bind(_ context.Context, _ *smpp.Session, req *smpp.Bind) (smpp.
 	return smpp.Options{}, nil
 }
 
-func (c *centre) SubmitSM(s *smpp.Session, seq uint32, m *smpp.SubmitSM) {
+func (*centre) Handle(s *smpp.Session, r smpp.Request, _ smpp.PDU) {
+	s.Respond(r, smpp.StatusInvCmdID, "", 0)
+}
+
+func (c *centre) SubmitSM(s *smpp.Session, r smpp.Request, m *smpp.SubmitSM) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.accepted++
@@ -89,10 +93,10 @@ func (c *centre) SubmitSM(s *smpp.Session, seq uint32, m *smpp.SubmitSM) {
 	case v.silent:
 		return
 	case v.status != smpp.StatusOK:
-		s.RespondSubmitSM(seq, v.status, "", 0)
+		s.Respond(r, v.status, "", 0)
 		return
 	}
-	s.RespondSubmitSM(seq, smpp.StatusOK, id, 0)
+	s.Respond(r, smpp.StatusOK, id, 0)
 	if m.RegisteredDelivery == 0 && !c.forced {
 		return
 	}

@@ -26,15 +26,19 @@ func (e *echo) Bind(context.Context, *smpp.Session, *smpp.Bind) (smpp.Options, e
 	return smpp.Options{Window: e.window}, nil
 }
 
+func (*echo) Handle(s *smpp.Session, r smpp.Request, _ smpp.PDU) {
+	s.Respond(r, smpp.StatusInvCmdID, "", 0)
+}
+
 // SubmitSM answers.
-func (e *echo) SubmitSM(s *smpp.Session, seq uint32, _ *smpp.SubmitSM) {
+func (e *echo) SubmitSM(s *smpp.Session, r smpp.Request, _ *smpp.SubmitSM) {
 	var digits [messageIDDigits]byte
 	n := e.last.Add(1)
 	for i := len(digits) - 1; i >= 0; i-- {
 		digits[i] = "0123456789abcdef"[n&15]
 		n >>= 4
 	}
-	s.RespondSubmitSM(seq, smpp.StatusOK, string(digits[:]), 0)
+	s.Respond(r, smpp.StatusOK, string(digits[:]), 0)
 }
 
 // Closed has nothing to give back.
