@@ -177,7 +177,7 @@ accounts:
   - {system_id: any, password_hash: "HASH", sign_name: 测试, templates: [SMS_2]}
   - {system_id: keep, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], keep_texts: true}
   - {system_id: slow, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], route: slow}
-  - {system_id: single, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], route: single, binds: 2, session_window: 3}
+  - {system_id: single, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], route: single, binds: 2, session: {window: 3}}
 `
 
 // rig is a bridge with its SMPP server in memory and in fake time, on a real store; only the API

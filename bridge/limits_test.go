@@ -168,7 +168,7 @@ func TestBindIsRefused(t *testing.T) {
 	}
 }
 
-// TestSessionWindow: the account's session_window is the session's: what is above it is not read
+// TestSessionWindow: the account's session.window is the session's: what is above it is not read
 // before something is answered (promise 6).
 func TestSessionWindow(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {

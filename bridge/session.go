@@ -39,7 +39,7 @@ func (b *Bridge) Bind(ctx context.Context, s *smpp.Session, req *smpp.Bind) (smp
 		b.courier.join(sess)
 	}
 	opts := b.cfg.Session
-	opts.Window = acct.SessionWindow
+	opts.Window, opts.DeliverWindow = acct.Session.Window, acct.Session.DeliverWindow
 	return opts, nil
 }
 

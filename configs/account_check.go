@@ -44,7 +44,7 @@ func (c *policyCheck) checkLimits(key string, a *Account) {
 	}
 	c.between(key+".window", a.Window, 0, maxCount)
 	c.between(key+".daily_quota", a.DailyQuota, 0, maxCount)
-	c.between(key+".session_window", a.SessionWindow, 1, 100_000)
+	c.between(key+".session.window", a.Session.Window, 1, 100_000)
 }
 
 // checkReferences checks what an account names elsewhere in the policy.

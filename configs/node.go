@@ -23,6 +23,8 @@ type Node struct {
 // SMPP is the message centre's side.
 type SMPP struct {
 	Listen          string   `yaml:"listen"`           // default 0.0.0.0:2775
+	TLS             SMPPTLS  `yaml:"tls"`              // a second listener, with TLS
+	Proxy           Proxy    `yaml:"proxy"`            // load balancers in front of both
 	SystemID        string   `yaml:"system_id"`        // ours, in bind_resp; default smppbridge
 	MaxSessions     int      `yaml:"max_sessions"`     // connections; default 10000
 	MaxUnbound      int      `yaml:"max_unbound"`      // connections without a bind; default 1000
@@ -30,6 +32,22 @@ type SMPP struct {
 	EnquireLink     Duration `yaml:"enquire_link"`     // silence after which we ask; default 30s
 	ResponseTimeout Duration `yaml:"response_timeout"` // for deliver_sm and enquire_link; default 10s
 	WriteTimeout    Duration `yaml:"write_timeout"`    // a reader slower than this is cut; default 10s
+}
+
+// SMPPTLS is the listener for SMPP over TLS.
+type SMPPTLS struct {
+	Listen   string `yaml:"listen"`    // empty (default) = none; the usual port is 3550
+	CertFile string `yaml:"cert_file"` // PEM, the chain; relative to this file, or $CREDENTIALS_DIRECTORY/name; read again when it changes
+	KeyFile  string `yaml:"key_file"`  // PEM, mode 0600
+	ClientCA string `yaml:"client_ca"` // PEM: who signs client certificates; empty = none are asked for
+	Clients  string `yaml:"clients"`   // with client_ca: optional (default) or required
+	Minimum  string `yaml:"minimum"`   // 1.2 (default) or 1.3
+}
+
+// Proxy names the load balancers that send the PROXY protocol, v1 or v2.
+type Proxy struct {
+	From     []string `yaml:"from"`     // addresses and networks (CIDR); from all others a PROXY header is an error; empty = none
+	Required bool     `yaml:"required"` // connections from them without a header are closed; default false
 }
 
 // HTTP is the admin listener: metrics, health, /v1, pprof.

@@ -199,7 +199,7 @@ func TestParsePolicyDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Policy{
-		Accounts: []Account{{SystemID: "a", PasswordHash: testHash, Binds: 10, SessionWindow: 1000, DefaultAlphabet: "gsm", CountryCode: "86",
+		Accounts: []Account{{SystemID: "a", PasswordHash: testHash, Binds: 10, Session: Session{Window: 1000}, DefaultAlphabet: "gsm", CountryCode: "86",
 			Receipt: Receipt{Text: new(true), TLVs: new(true)}}},
 		Signatures: []string{"甲"},
 		Templates: []Template{{Code: "SMS_1", Text: "x${v}", Class: "own", PhoneLimit: new(true),

@@ -21,7 +21,8 @@ type Account struct {
 	Window     int     `yaml:"window"`      // messages accepted and not final; 0 = unlimited
 	DailyQuota int     `yaml:"daily_quota"` // messages per day of UTC+8; 0 = unlimited
 
-	SessionWindow int `yaml:"session_window"` // unanswered submit_sm of one session before it is not read any more; default 1000
+	Bind    AccountBind `yaml:"bind"`    // who may bind as this account, and how
+	Session Session     `yaml:"session"` // windows and timers of its sessions
 
 	SignName         string   `yaml:"sign_name"`         // when the text carries none
 	Templates        []string `yaml:"templates"`         // TemplateCodes it may use; empty = all
@@ -29,18 +30,45 @@ type Account struct {
 	FallbackTemplate string   `yaml:"fallback_template"` // TemplateCode with one variable that takes a text no template matches; empty = refuse
 	Route            string   `yaml:"route"`             // name; empty = the first route
 
-	DefaultAlphabet string   `yaml:"default_alphabet"` // what data_coding 0 means: gsm (default), ascii, latin1, utf8
+	DefaultMsgIDs map[string]string `yaml:"default_msg_ids"` // sm_default_msg_id (1 to 254) to TemplateCode; empty = none
+	VendorTLVs    bool              `yaml:"vendor_tlvs"`     // optional parameters 0x1400 TemplateCode, 0x1401 its parameters (JSON), 0x1402 SignName
+
+	DefaultAlphabet string   `yaml:"default_alphabet"` // what data_coding 0 means: gsm (default), ascii, latin1, utf8, gbk
 	CountryCode     string   `yaml:"country_code"`     // of numbers without one; default "86"
 	Validity        Duration `yaml:"validity"`         // longest validity; 0 = the class's
 	KeepTexts       bool     `yaml:"keep_texts"`       // do not erase texts when a message is final
 
-	Receipt Receipt `yaml:"receipt"`
+	Ack       string   `yaml:"ack"`           // when submit_sm_resp is written: stored (default), or submitted: after the API's answer
+	AckWithin Duration `yaml:"ack_within"`    // with ack submitted: how long submit_sm_resp waits for that answer; default 5s
+	Dedupe    Duration `yaml:"dedupe"`        // the same message again within this time gets the first one's message_id; 0 = off
+	Priority  string   `yaml:"priority_flag"` // what priority_flag 1 to 3 means: prefer (default): sent before messages that are not urgent; or ignore
+	MessageID string   `yaml:"message_id"`    // spelling: hex10 (default), hex8, dec10
+	ErrorBody string   `yaml:"error_body"`    // behind the header of a response with an error: usual (default), none, empty
+	Receipt   Receipt  `yaml:"receipt"`
+}
+
+// AccountBind says who may bind as an account.
+type AccountBind struct {
+	Types        []string `yaml:"types"`        // transmitter, receiver, transceiver; empty = all
+	From         []string `yaml:"from"`         // addresses and networks (CIDR) it may bind from; empty = any
+	TLS          string   `yaml:"tls"`          // any (default), required, or certificate: with a client certificate that the node trusts
+	Certificates []string `yaml:"certificates"` // with tls certificate: names (DNS or CN) of which its certificate must have one; empty = any
+}
+
+// Session are the windows and timers of an account's sessions; 0 = the node's.
+type Session struct {
+	Window          int      `yaml:"window"`           // unanswered requests before a session is not read any more; default 1000
+	DeliverWindow   int      `yaml:"deliver_window"`   // unanswered deliver_sm; default 100
+	EnquireLink     Duration `yaml:"enquire_link"`     // silence after which we ask; 0 = the node's
+	ResponseTimeout Duration `yaml:"response_timeout"` // for deliver_sm and enquire_link; 0 = the node's
 }
 
 // Receipt says what this account's delivery receipts look like.
 type Receipt struct {
 	Text *bool `yaml:"text"` // Appendix B text in short_message; default true
 	TLVs *bool `yaml:"tlvs"` // receipted_message_id and message_state; default true
+	// of a long message in parts: each (default), a receipt for each part that asked for one; or last, one with the last part's id
+	Parts string `yaml:"parts"`
 }
 
 // A Template is an approved template.

@@ -82,7 +82,14 @@ func BuiltinClasses() map[string]Class {
 
 func (a *Account) setDefaults() {
 	a.Binds = cmp.Or(a.Binds, 10)
-	a.SessionWindow = cmp.Or(a.SessionWindow, 1000)
+	a.Bind.TLS = cmp.Or(a.Bind.TLS, "any")
+	a.Session.Window = cmp.Or(a.Session.Window, 1000)
+	a.Session.DeliverWindow = cmp.Or(a.Session.DeliverWindow, 100)
+	a.Ack = cmp.Or(a.Ack, "stored")
+	a.AckWithin = cmp.Or(a.AckWithin, Duration(5*time.Second))
+	a.Priority = cmp.Or(a.Priority, "prefer")
+	a.MessageID = cmp.Or(a.MessageID, "hex10")
+	a.ErrorBody = cmp.Or(a.ErrorBody, "usual")
 	a.DefaultAlphabet = cmp.Or(a.DefaultAlphabet, "gsm")
 	a.CountryCode = cmp.Or(a.CountryCode, "86")
 	a.Receipt.setDefaults()
@@ -91,6 +98,7 @@ func (a *Account) setDefaults() {
 func (r *Receipt) setDefaults() {
 	r.Text = cmp.Or(r.Text, new(true))
 	r.TLVs = cmp.Or(r.TLVs, new(true))
+	r.Parts = cmp.Or(r.Parts, "each")
 }
 
 func (t *Template) setDefaults() { t.PhoneLimit = cmp.Or(t.PhoneLimit, new(true)) }

@@ -19,6 +19,7 @@ const (
 	KindPutPolicy Kind = 11
 	KindPurge     Kind = 12
 	KindFound     Kind = 13
+	KindReplace   Kind = 14
 )
 
 // A Command is one entry of Raft's log. Its time is not in it: the leader stamps the envelope
@@ -124,7 +125,7 @@ type FoundItem struct {
 }
 
 // Close ends messages without a report: refused by the leader (no template), expired, given up.
-// EndExpired and EndRejected apply only to messages that wait to be sent (and parts that wait);
+// EndExpired, EndDeleted and EndRejected apply only to messages that wait to be sent (and parts that wait);
 // EndUnknown and EndUndeliverable also to sent and uncertain ones. Result: CloseResult.
 type Close struct{ Items []CloseItem }
 
@@ -135,6 +136,14 @@ type CloseItem struct {
 	Revision uint32
 	Ending   Ending
 	Err      string
+}
+
+// Replace puts another message in the place of one that waits to be sent: replace_sm. It wins or
+// loses against Begin by the revision. Number, origin and charges stay. Result: ReplaceResult.
+type Replace struct {
+	Number   Number
+	Revision uint32
+	Message  Message // the whole new message
 }
 
 // Delivered removes entries from an outbox. Result: DeliveredResult.

@@ -79,10 +79,22 @@ type Message struct {
 
 	Wants         Wants
 	Urgent        bool // sent before messages that are not
+	Preferred     bool // sent after urgent messages, before all others
+	OneReceipt    bool // of a part: its set has one receipt, the last part's, if any part wants it
+	Grouped       bool // of one submit_multi with the message before it in its Accept: it goes by the first one's message_id
+	Shape         Shape
 	KeepText      bool // do not erase Text and Params when final
 	PolicyVersion uint64
 	SendAt        int64 // Unix ms before which it is not sent; 0 = at once
 	Expires       int64 // Unix ms after which it is not sent any more; 0 = never
+	AnswerBy      int64 // Unix ms until which its submit_sm_resp waits for the first attempt's outcome; 0 = it does not. See Status.Refused
+
+	// Digest, if it is not zero, is of what makes two messages of an account the same: within DedupeFor ms of
+	// the first one's acceptance another one is not accepted but answered with the first one's number.
+	Digest    [16]byte
+	DedupeFor int64
+
+	Echo string // octets that are repeated in the receipt: optional parameters, as they are to be written
 
 	Segment Segment  // of a part
 	Parts   []Number // of a joined message: the parts it was made of, in order of Seq
@@ -135,6 +147,7 @@ type Ending uint8
 const (
 	EndDelivered     Ending = 2
 	EndExpired       Ending = 3
+	EndDeleted       Ending = 4 // cancel_sm
 	EndUndeliverable Ending = 5
 	EndUnknown       Ending = 7
 	EndRejected      Ending = 8
@@ -155,6 +168,9 @@ type Status struct {
 	Action   Action // what is to be done at DueAt; 0 = nothing
 	Whole    Number // of a part in StateJoined: the joined message
 	Receipt  uint64 // Seq of its entry in the outbox, there or delivered; 0 = none was wanted
+	// Refused: it ended before Message.AnswerBy and before any attempt was taken by the API. Its submit_sm_resp
+	// says so, and it has no receipt.
+	Refused bool
 
 	AcceptedAt int64 // Unix ms, like all times here
 	ChangedAt  int64
@@ -173,10 +189,11 @@ const (
 	ActionReport  Action = 4 // StateSent: no report came; end as unknown
 	ActionParts   Action = 5 // the first part of a set that did not complete
 	ActionUrgent  Action = 6 // as ActionSend, of an urgent message
+	ActionPrefer  Action = 7 // as ActionSend, of a preferred message
 )
 
 // Sends reports whether a is to begin an attempt.
-func (a Action) Sends() bool { return a == ActionSend || a == ActionUrgent }
+func (a Action) Sends() bool { return a == ActionSend || a == ActionUrgent || a == ActionPrefer }
 
 // An Attempt is one call of the API, for one message or several.
 type Attempt struct {
@@ -198,7 +215,9 @@ type Member struct {
 type Receipt struct {
 	Seq     uint64 // the entry's place in the outbox; ascends over all accounts
 	Account string
-	Number  Number // the message's; its spelling is the message_id
+	Number  Number // the message's whose id the ESME was given; of a submit_multi the first one's
+	Shape   Shape  // how that id is spelt
+	Echo    string // Message.Echo
 	Origin  Origin
 
 	Source, Dest Address // as submitted; swapped on delivery

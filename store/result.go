@@ -22,6 +22,7 @@ const (
 	AcceptOverLimit   AcceptCode = 2 // Limit says which of the charges did not fit
 	AcceptStalePolicy AcceptCode = 3 // decided under a policy that is not in force any more
 	AcceptTokenGone   AcceptCode = 4 // the token is of an earlier incarnation, or was forgotten
+	AcceptDuplicate   AcceptCode = 5 // the same as a message accepted a moment ago, whose Number it gets: see Message.Digest
 )
 
 // AcceptResult answers Accept, message by message.
@@ -30,7 +31,7 @@ type AcceptResult struct{ Items []AcceptItem }
 // An AcceptItem is the result of one message.
 type AcceptItem struct {
 	Code   AcceptCode
-	Number Number // AcceptOK
+	Number Number // AcceptOK, AcceptDuplicate; of a submit_multi each message's own
 	Limit  uint8  // AcceptOverLimit: index of the charge within the message's set
 }
 
@@ -78,6 +79,19 @@ type (
 	DeliveredResult struct{ Applied int }
 )
 
+// ReplaceResult answers Replace.
+type ReplaceResult struct{ Code ReplaceCode }
+
+// A ReplaceCode says whether a message was replaced.
+type ReplaceCode uint8
+
+// The codes.
+const (
+	ReplaceOK          ReplaceCode = 1
+	ReplaceLate        ReplaceCode = 2 // there is no such message, or it has another revision, or it does not wait to be sent
+	ReplaceStalePolicy ReplaceCode = 3 // decided under a policy that is not in force any more
+)
+
 // BindResult answers BindOpen.
 type BindResult struct {
 	OK    bool
@@ -108,6 +122,7 @@ func (*FoundResult) result()     {}
 func (*CloseResult) result()     {}
 func (*DeliveredResult) result() {}
 func (*BindResult) result()      {}
+func (*ReplaceResult) result()   {}
 func (*PolicyResult) result()    {}
 func (*PurgeResult) result()     {}
 func (None) result()             {}
