@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 func (c *policyCheck) checkAccount(key string, a *Account) {
@@ -18,8 +20,11 @@ func (c *policyCheck) checkAccount(key string, a *Account) {
 		c.addf(key+".password_hash", "%v", err)
 	}
 	c.checkLimits(key, a)
+	c.checkBind(key+".bind", &a.Bind)
+	c.checkSession(key+".session", &a.Session)
 	c.checkReferences(key, a)
-	c.oneOf(key+".default_alphabet", a.DefaultAlphabet, "gsm", "ascii", "latin1", "utf8")
+	c.checkDefaultMsgIDs(key+".default_msg_ids", a)
+	c.checkQuirks(key, a)
 	if !countryShape.MatchString(a.CountryCode) {
 		c.addf(key+".country_code", "%s is not a country code; allowed: 1 to 3 digits without + or leading 0", quote(a.CountryCode))
 	}
@@ -44,7 +49,77 @@ func (c *policyCheck) checkLimits(key string, a *Account) {
 	}
 	c.between(key+".window", a.Window, 0, maxCount)
 	c.between(key+".daily_quota", a.DailyQuota, 0, maxCount)
-	c.between(key+".session.window", a.Session.Window, 1, 100_000)
+}
+
+// checkBind checks who may bind as an account.
+func (c *policyCheck) checkBind(key string, b *AccountBind) {
+	seen := map[string]bool{}
+	for i, t := range b.Types {
+		at := fmt.Sprintf("%s.types[%d]", key, i)
+		c.oneOf(at, t, "transmitter", "receiver", "transceiver")
+		c.once(at, t, seen)
+	}
+	c.networks(key+".from", b.From)
+	c.oneOf(key+".tls", b.TLS, "any", "required", "certificate")
+	if len(b.Certificates) > 0 && b.TLS != "certificate" {
+		c.addf(key+".certificates", "has no meaning with tls: %s; set tls: certificate, or remove it", b.TLS)
+	}
+	names := map[string]bool{}
+	for i, name := range b.Certificates {
+		at := fmt.Sprintf("%s.certificates[%d]", key, i)
+		if name == "" || len(name) > maxCertName || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl) {
+			c.addf(at, "%s is not a name of a certificate; allowed: 1 to %d octets without outer spaces", quote(name), maxCertName)
+		}
+		c.once(at, name, names)
+	}
+}
+
+// maxCertName is the longest DNS name (RFC 1035, 2.3.4); a common name is shorter.
+const maxCertName = 253
+
+// checkSession checks windows and timers, within the bounds that a node's have.
+func (c *policyCheck) checkSession(key string, s *Session) {
+	c.between(key+".window", s.Window, 1, 100_000)
+	c.between(key+".deliver_window", s.DeliverWindow, 1, 10_000)
+	const hour, least = Duration(time.Hour), Duration(100 * time.Millisecond)
+	c.lastingOr(key+".enquire_link", "the node's", s.EnquireLink, least, hour)
+	c.lastingOr(key+".response_timeout", "the node's", s.ResponseTimeout, least, hour)
+}
+
+// lastingOr faults key unless value is 0, which means zero, or lo <= value <= hi.
+func (c *checker) lastingOr(key, zero string, value, lo, hi Duration) {
+	if value != 0 && (value < lo || value > hi) {
+		c.addf(key, "%s is out of range; allowed: 0s (%s), or %s to %s", value, zero, lo, hi)
+	}
+}
+
+// checkQuirks checks what belongs to this account's clients: alphabet, answers, ids, receipts.
+func (c *policyCheck) checkQuirks(key string, a *Account) {
+	c.oneOf(key+".default_alphabet", a.DefaultAlphabet, "gsm", "ascii", "latin1", "utf8", "gbk")
+	c.oneOf(key+".ack", a.Ack, "stored", "submitted")
+	c.lasting(key+".ack_within", a.AckWithin, Duration(time.Second), Duration(time.Minute))
+	c.lastingOr(key+".dedupe", "off", a.Dedupe, Duration(time.Second), Duration(24*time.Hour))
+	c.oneOf(key+".priority_flag", a.Priority, "prefer", "ignore")
+	c.oneOf(key+".message_id", a.MessageID, "hex10", "hex8", "dec10")
+	c.oneOf(key+".error_body", a.ErrorBody, "usual", "none", "empty")
+	c.oneOf(key+".receipt.parts", a.Receipt.Parts, "each", "last")
+}
+
+// checkDefaultMsgIDs checks which templates an account names by sm_default_msg_id. 0 and 255 are not
+// for a message centre to give (SMPP 3.4, 5.2.20).
+func (c *policyCheck) checkDefaultMsgIDs(key string, a *Account) {
+	for _, id := range sortedKeys(a.DefaultMsgIDs) {
+		at, code := key+"."+id, a.DefaultMsgIDs[id]
+		n, err := strconv.Atoi(id)
+		switch {
+		case err != nil || strconv.Itoa(n) != id || n < 1 || n > 254:
+			c.addf(at, "%s is not an sm_default_msg_id; allowed: 1 to 254", quote(id))
+		case c.templates[code] == nil:
+			c.addf(at, "%s is not a template of this policy", quote(code))
+		case len(a.Templates) > 0 && !slices.Contains(a.Templates, code):
+			c.addf(at, "%s is not among the account's own templates", quote(code))
+		}
+	}
 }
 
 // checkReferences checks what an account names elsewhere in the policy.
@@ -82,9 +157,16 @@ func (c *policyCheck) list(key string, items []string, what string, known func(s
 		switch {
 		case !known(item):
 			c.addf(at, "%s is not a %s of this policy", quote(item), what)
-		case seen[item]:
-			c.addf(at, "%s is already in the list", quote(item))
+		default:
+			c.once(at, item, seen)
 		}
-		seen[item] = true
 	}
+}
+
+// once faults an item of a list that was there before.
+func (c *checker) once(key, item string, seen map[string]bool) {
+	if seen[item] {
+		c.addf(key, "%s is already in the list", quote(item))
+	}
+	seen[item] = true
 }

@@ -199,8 +199,10 @@ func TestParsePolicyDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Policy{
-		Accounts: []Account{{SystemID: "a", PasswordHash: testHash, Binds: 10, Session: Session{Window: 1000}, DefaultAlphabet: "gsm", CountryCode: "86",
-			Receipt: Receipt{Text: new(true), TLVs: new(true)}}},
+		Accounts: []Account{{SystemID: "a", PasswordHash: testHash, Binds: 10, Bind: AccountBind{TLS: "any"},
+			Session: Session{Window: 1000, DeliverWindow: 100}, DefaultAlphabet: "gsm", CountryCode: "86",
+			Ack: "stored", AckWithin: Duration(5 * time.Second), Priority: "prefer", MessageID: "hex10", ErrorBody: "usual",
+			Receipt: Receipt{Text: new(true), TLVs: new(true), Parts: "each"}}},
 		Signatures: []string{"甲"},
 		Templates: []Template{{Code: "SMS_1", Text: "x${v}", Class: "own", PhoneLimit: new(true),
 			Vars: map[string]VarRule{"v": {Kind: "any", Min: 1, Max: 35}}}},
