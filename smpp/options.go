@@ -26,8 +26,8 @@ type ErrorBody uint8
 // What may follow an error's header.
 const (
 	// ErrorBodyUsual is what most clients take: an empty message_id in a
-	// submit_sm_resp, an empty system_id in a bind_transceiver_resp, nothing
-	// in the responses to the other two binds.
+	// submit_sm_resp, data_sm_resp or submit_multi_resp, an empty system_id in
+	// a bind_transceiver_resp, nothing in the responses to the other two binds.
 	ErrorBodyUsual ErrorBody = iota
 	ErrorBodyNone            // never anything, the letter of the standard
 	ErrorBodyEmpty           // always one empty C-octet string
@@ -40,7 +40,7 @@ type Options struct {
 	DeliverWindow   int           // unanswered deliver_sm
 	EnquireLink     time.Duration // silence before we ask whether the ESME is alive
 	ResponseTimeout time.Duration // how long the ESME has to answer a request of ours
-	ErrorBody       ErrorBody     // of submit_sm_resp
+	ErrorBody       ErrorBody     // of submit_sm_resp, data_sm_resp and submit_multi_resp
 }
 
 func (o Options) withDefaults(cfg *Config) Options {
@@ -62,6 +62,7 @@ type Config struct {
 	MaxSessions   int           // connections at once; more are closed on accept
 	MaxUnbound    int           // of them not yet bound
 	BindErrorBody ErrorBody     // of bind_resp
+	Congestion    func() int    // how full the message centre is, 0 to 100, for clients of SMPP 5.0; nil: not told. Must be quick
 	Log           *slog.Logger  // nil: none
 	Registerer    prometheus.Registerer
 }

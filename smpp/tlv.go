@@ -5,21 +5,6 @@ import (
 	"iter"
 )
 
-// A Tag names an optional parameter (SMPP 3.4, 5.3.2).
-type Tag uint16
-
-// The tags this package gives a meaning to. Others pass through untouched.
-const (
-	TagReceiptedMessageID Tag = 0x001E
-	TagSARMsgRefNum       Tag = 0x020C
-	TagSARTotalSegments   Tag = 0x020E
-	TagSARSegmentSeqnum   Tag = 0x020F
-	TagSCInterfaceVersion Tag = 0x0210
-	TagNetworkErrorCode   Tag = 0x0423
-	TagMessagePayload     Tag = 0x0424
-	TagMessageState       Tag = 0x0427
-)
-
 const tlvHeaderLen = 4
 
 // TLVs are the optional parameters of a PDU as they are on the wire, in wire
