@@ -198,12 +198,11 @@ func (q *batcher) command(group []*submission) *store.Accept {
 				cmd.Charges = append(cmd.Charges, s.account.charges)
 			}
 		}
-		s.session.mark++
 		s.message.Origin = store.Origin{
 			Node:        q.b.cfg.NodeID,
 			Incarnation: q.b.cfg.Incarnation,
 			Session:     s.session.ID(),
-			Mark:        s.session.mark,
+			Mark:        s.session.marks.next(s.message.AnswerBy != 0),
 		}
 		cmd.Messages[i] = store.Submission{Message: s.message, Charges: set}
 	}
@@ -271,7 +270,7 @@ func (q *batcher) answerOne(s *submission, item store.AcceptItem, now time.Time)
 	switch item.Code {
 	case store.AcceptOK:
 		q.b.metrics.accepted(s.account.SystemID, now.Sub(s.at))
-		s.session.Respond(s.request, smpp.StatusOK, item.Number.String(), s.message.Origin.Mark)
+		s.session.answered(s, s.message.Shape.Spell(item.Number))
 	case store.AcceptOverLimit:
 		q.b.refuse(s, &smpp.StatusError{Status: s.account.statuses[item.Limit], Err: errOverLimit})
 	case store.AcceptStalePolicy:
@@ -288,5 +287,6 @@ func (b *Bridge) again(s *submission) {
 		b.refuse(s, &smpp.StatusError{Status: smpp.StatusSysErr, Err: err})
 		return
 	}
+	s.session.marks.drop(s.message.Origin.Mark) // it gets another
 	b.take(s)
 }

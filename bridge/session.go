@@ -14,7 +14,7 @@ import (
 type session struct {
 	*smpp.Session
 	account string
-	mark    uint64 // last mark given to an accepted submit; only the batcher's loop touches it
+	marks   marks // which of its answers have been written
 }
 
 // Bind checks an ESME's credentials and records the bind in the replicated state before
@@ -105,5 +105,5 @@ func (b *Bridge) written(o store.Origin) bool {
 		return true
 	}
 	v, ok := b.sessions.Load(o.Session)
-	return !ok || v.(*session).Written() >= o.Mark
+	return !ok || v.(*session).wrote(o.Mark)
 }

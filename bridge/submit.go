@@ -54,6 +54,7 @@ func (b *Bridge) refuse(sub *submission, err error) {
 	if errors.As(err, &se) {
 		status = se.Status
 	}
+	sub.session.marks.drop(sub.message.Origin.Mark)
 	b.metrics.refusedSubmit(sub.session.account, status)
 	sub.session.Respond(sub.request, status, "", 0)
 }
