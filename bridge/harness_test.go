@@ -184,7 +184,7 @@ accounts:
 // and the outcome of proposals are played.
 type rig struct {
 	*Bridge
-	t        *testing.T
+	t        testing.TB
 	node     *oneNode
 	api      *api
 	listener *smpptest.Listener

@@ -26,7 +26,7 @@ accounts:
 
 const testHash = "$argon2id$v=19$m=65536,t=1,p=2$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b27dEdhdTFzDjBqC4e1AYuGmm0"
 
-func compiled(t *testing.T) *policy {
+func compiled(t testing.TB) *policy {
 	t.Helper()
 	doc, err := configs.ParsePolicy("test", []byte(strings.ReplaceAll(testPolicy, "HASH", testHash)))
 	if err != nil {
