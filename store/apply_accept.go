@@ -19,6 +19,7 @@ func (t *txn) accept(body []byte) (Result, error) {
 	result := &AcceptResult{Items: make([]AcceptItem, r.n)}
 	sets := t.resolve(r.charges)
 	counted := openSets(r.charges)
+	var multi run
 	for i := range result.Items {
 		raw, index := r.next()
 		if r.d.err != nil {
@@ -35,7 +36,9 @@ func (t *txn) accept(body []byte) (Result, error) {
 			open = counted[index] == string(v.account) && counted[index] != ""
 		}
 		result.Items[i] = t.acceptMessage(raw, &v, set, open)
+		multi.next(t, v.flags&flagGrouped != 0, result.Items[i])
 	}
+	multi.end(t)
 	if err := r.d.end(); err != nil {
 		return nil, fmt.Errorf("accept: %w", err)
 	}

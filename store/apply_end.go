@@ -45,7 +45,8 @@ func (t *txn) final(n Number, was *Status, e end) {
 	}
 }
 
-// queueReceipt puts the receipt of message n into its account's outbox.
+// queueReceipt puts the receipt of message n into its account's outbox. It goes by the message_id
+// that the ESME was given, which is the head's in a group.
 func (t *txn) queueReceipt(n Number, raw []byte, s *Status) (seq uint64) {
 	m, err := decodeMessage(raw)
 	if err != nil {
@@ -54,9 +55,12 @@ func (t *txn) queueReceipt(n Number, raw []byte, s *Status) (seq uint64) {
 	}
 	t.meta.nextReceipt++
 	r := Receipt{
-		Seq: t.meta.nextReceipt, Account: m.Account, Number: n, Origin: m.Origin,
+		Seq: t.meta.nextReceipt, Account: m.Account, Number: n, Shape: m.Shape, Echo: m.Echo, Origin: m.Origin,
 		Source: m.Source, Dest: m.Dest, ServiceType: m.ServiceType, DataCoding: m.DataCoding, ESMClass: m.ESMClass,
 		Ending: s.Ending, Err: s.Err, AcceptedAt: s.AcceptedAt, DoneAt: s.DoneAt, QueuedAt: t.at,
+	}
+	if m.Grouped {
+		r.Number = t.head(n)
 	}
 	t.put(bktOutbox, outboxKey(r.Account, r.Seq), appendReceipt(t.arena.empty(192), &r))
 	t.view.queued(r.Account, 1)
@@ -121,6 +125,7 @@ func (t *txn) deliveryReport(d *DeliveryReport) ReportCode {
 		return ReportMismatch
 	}
 	t.final(d.Number, &was, end{ending: d.Ending, err: d.Err, doneAt: d.DoneAt})
+	t.view.touch(WatchOutcome)
 	return ReportApplied
 }
 
@@ -160,6 +165,7 @@ func (t *txn) close(c *Close) *CloseResult {
 		} else {
 			t.final(it.Number, &was, e)
 		}
+		t.view.touch(WatchOutcome)
 		r.Applied++
 	}
 	return r
@@ -168,10 +174,10 @@ func (t *txn) close(c *Close) *CloseResult {
 // closes reports whether a Close with an ending may end a message: one that may have been sent
 // cannot be rejected or expire any more, it can only be given up.
 func closes(e Ending, s *Status) bool {
-	switch s.Action {
-	case ActionSend, ActionUrgent, ActionParts:
+	switch {
+	case s.Action.Sends() || s.Action == ActionParts:
 		return true
-	case ActionReport, ActionResolve:
+	case s.Action == ActionReport || s.Action == ActionResolve:
 		return e == EndUnknown || e == EndUndeliverable
 	}
 	return false

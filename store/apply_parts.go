@@ -21,6 +21,9 @@ func (s partSet) set(seq uint8, n Number) {
 	binary.BigEndian.PutUint64(s[8*(int(seq)-1):], uint64(n))
 }
 
+// setNumber is the number of a set's first part, from the set's key.
+func setNumber(key []byte) Number { return Number(binary.BigEndian.Uint64(key[len(key)-8:])) }
+
 func (s partSet) total() int { return len(s) / 8 }
 
 // numbers returns the numbers of the parts that have come, in order of Seq.
@@ -107,12 +110,10 @@ func (t *txn) join(numbers []Number) {
 		}
 	}
 	m.Text, m.Wants, m.Segment, m.Parts = text.String(), 0, Segment{}, numbers
+	m.OneReceipt, m.Grouped, m.AnswerBy, m.Digest, m.DedupeFor, m.Echo = false, false, 0, [16]byte{}, 0, "" // the parts'
 	raw := appendMessage(nil, &m)
 	t.put(bktMessages, key8(uint64(whole)), raw)
-	v := messageView{sendAt: m.SendAt, expires: m.Expires}
-	if m.Urgent {
-		v.flags = flagUrgent
-	}
+	v := messageView{flags: messageFlags(&m), sendAt: m.SendAt, expires: m.Expires}
 	t.create(whole, Status{State: StateAccepted, Action: v.send(), DueAt: sendDue(t.at, &v)})
 	for _, n := range numbers {
 		was, ok := t.status(n)

@@ -59,6 +59,7 @@ func (t *txn) purgeMessages(before int64, limit, looks int) (deleted int, more b
 		t.meta.purgeMessage = 0
 	}
 	for _, n := range gone {
+		t.leave(n)
 		t.del(bktStates, key8(uint64(n)))
 		t.del(bktMessages, key8(uint64(n)))
 		t.meta.states[StateFinal]--

@@ -111,6 +111,7 @@ func (t *txn) outcome(o *Outcome) bool {
 		current++
 		if status.State == StateSending || status.State == StateUncertain && o.Kind != OutcomeUncertain {
 			t.applyOutcome(o, &a, m, &status)
+			t.view.touch(WatchOutcome)
 			moved++
 		}
 		if status.State != StateFinal {
@@ -207,6 +208,7 @@ func (t *txn) found(c *Found) *FoundResult {
 			next.Action, next.DueAt = t.retry(it.Number, it.DueAt)
 		}
 		t.move(it.Number, &was, next)
+		t.view.touch(WatchOutcome)
 		r.Applied++
 	}
 	return r

@@ -56,7 +56,7 @@ func TestDecodeIsStrict(t *testing.T) {
 	bad := map[string][]byte{
 		"format":          {2, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		"kind 0":          {1, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-		"kind 14":         {1, 14, 0, 0, 0, 0, 0, 0, 0, 0},
+		"kind 15":         {1, 15, 0, 0, 0, 0, 0, 0, 0, 0},
 		"time":            {1, 8, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		"overlong number": {1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0},
 		"boolean":         {1, 13, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 0, 0},
@@ -195,19 +195,22 @@ func TestGoldenCommands(t *testing.T) {
 
 // TestGoldenRecords guards the format of the file.
 func TestGoldenRecords(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 2))
 	var m Message
 	var st Status
 	var r Receipt
 	var d DeliveryReport
 	var p Policy
 	var b Bind
-	for _, v := range []any{&m, &r, &d, &p, &b} {
-		fill(rnd, reflect.ValueOf(v).Elem())
+	for i, v := range []any{&m, &r, &d, &p, &b} {
+		fill(rand.New(rand.NewPCG(uint64(i), 2)), reflect.ValueOf(v).Elem()) // each its own: a new field changes one line
 	}
+	full := message("shop")
+	full.Wants, full.Urgent, full.Preferred, full.OneReceipt, full.Grouped, full.Shape, full.KeepText = WantsFailure, true, true, true, true, ShapeDec10, true
+	full.PolicyVersion, full.SendAt, full.Expires, full.AnswerBy, full.DedupeFor = 1, t0+1, t0+2, t0+3, 4
+	full.Digest, full.Echo, full.Segment, full.Parts = [16]byte{15: 1}, "\x02\x04\x00\x02\x00\x01", Segment{Ref: 1, Total: 2, Seq: 1}, []Number{7, 8}
 	st = Status{
 		State: StateRetry, Revision: 9, Attempt: 3, Tries: 2, Ending: EndUnknown, Err: "099", Counted: true, Action: ActionSend, Whole: 4,
-		Receipt: 5, AcceptedAt: t0, ChangedAt: t0 + 1, DueAt: t0 + 2, DoneAt: t0 + 3,
+		Receipt: 5, Refused: true, AcceptedAt: t0, ChangedAt: t0 + 1, DueAt: t0 + 2, DoneAt: t0 + 3,
 	}
 	a := attemptRecord{epoch: 1, begun: t0, route: "main", bizID: "b^0", members: []memberRecord{{1, "13800000000", 2, 7}, {2, "13900000000", 0, 0}}}
 	met := &meter{}
@@ -216,7 +219,7 @@ func TestGoldenRecords(t *testing.T) {
 		{Kind: RuleBucket, Limit: 3, Burst: 9, Period: 777}, {Kind: RuleWindow, Limit: 100, Period: 60_000, Offset: utc8, Guard: 1000},
 		{Kind: RuleRolling, Limit: 100, Period: 60_000}, {Kind: RuleLevel, Limit: 100},
 	}})
-	result := &AcceptResult{Items: []AcceptItem{{Code: AcceptOK, Number: 300}, {Code: AcceptOverLimit, Limit: 2}, {Code: AcceptOK, Number: 301}}}
+	result := &AcceptResult{Items: []AcceptItem{{Code: AcceptOK, Number: 300}, {Code: AcceptOverLimit, Limit: 2}, {Code: AcceptOK, Number: 301}, {Code: AcceptDuplicate, Number: 12}}}
 	mt := meta{clusterVersion: 1, epoch: 2, index: 3, term: 4, clock: t0, nextNumber: 5, states: [stateCount]uint64{0, 1, 2}}
 	records := []struct {
 		name string
@@ -227,6 +230,7 @@ func TestGoldenRecords(t *testing.T) {
 		{"bind", appendBind(nil, &b)}, {"meter", met.encode(nil)}, {"result", appendAcceptResult(nil, result)}, {"meta", mt.encode(nil)},
 		{"key due", dueKey(ActionReport, t0, 7)}, {"key send", sendKey(t0, 7)}, {"key outbox", outboxKey("shop", 7)},
 		{"key token", tokenKey("n1", 7, 8)}, {"key bind", bindKey(b.key())}, {"key parts", partsKey(&m, 7)},
+		{"message with all fields", appendMessage(nil, &full)}, {"key member", memberKey(7)}, {"key head", headKey(7)}, {"key recent", recentKey(t0, 7)},
 	}
 	var lines []string
 	for _, r := range records {
@@ -234,6 +238,9 @@ func TestGoldenRecords(t *testing.T) {
 	}
 	golden(t, "records.golden", lines)
 
+	if got, err := decodeMessage(appendMessage(nil, &full)); err != nil || !reflect.DeepEqual(got, full) {
+		t.Errorf("message: %+v, %v", got, err)
+	}
 	back, err := decodeStatus(records[1].b)
 	if err != nil || back != st {
 		t.Errorf("status: %+v, %v", back, err)

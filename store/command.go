@@ -205,3 +205,4 @@ func (*Lead) kind() Kind      { return KindLead }
 func (*PutPolicy) kind() Kind { return KindPutPolicy }
 func (*Purge) kind() Kind     { return KindPurge }
 func (*Found) kind() Kind     { return KindFound }
+func (*Replace) kind() Kind   { return KindReplace }

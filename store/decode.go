@@ -67,6 +67,8 @@ func decodeCommand(kind Kind, body []byte) (Command, error) {
 		c = &PutPolicy{Base: d.uvarint(), Doc: cloneOctets(d.octets(maxDocument)), Author: d.string(maxString)}
 	case KindPurge:
 		c = &Purge{Before: d.time(), Limit: d.uint32()}
+	case KindReplace:
+		c = d.replace()
 	default:
 		return nil, fmt.Errorf("command of unknown kind %d: %w", kind, errCodec)
 	}
@@ -96,11 +98,15 @@ func readAccept(body []byte) *acceptReader {
 // next reads a message and the index of its set of charges.
 func (r *acceptReader) next() (message []byte, set int) {
 	set = r.d.setIndex(len(r.charges))
-	b := r.d.take(4)
-	if b == nil {
-		return nil, -1
+	return r.d.sized(), set
+}
+
+// sized reads the octets of a message behind their length.
+func (d *decoder) sized() []byte {
+	if b := d.take(4); b != nil {
+		return d.take(int(binary.BigEndian.Uint32(b)))
 	}
-	return r.d.take(int(binary.BigEndian.Uint32(b))), set
+	return nil
 }
 
 func decodeAccept(body []byte) (*Accept, error) {
@@ -240,6 +246,15 @@ func (d *decoder) found() *Found {
 	}
 	for i := range c.Items {
 		c.Items[i] = FoundItem{Number: d.number(), Revision: d.uint32(), Sent: d.bool(), Retry: d.bool(), DueAt: d.time()}
+	}
+	return c
+}
+
+func (d *decoder) replace() *Replace {
+	c := &Replace{Number: d.number(), Revision: d.uint32()}
+	raw := d.sized()
+	if d.err == nil {
+		c.Message, d.err = decodeMessage(raw)
 	}
 	return c
 }

@@ -36,6 +36,8 @@ func Encode(at int64, c Command) []byte {
 		return appendFound(b, c)
 	case *Delivered:
 		return appendDelivered(b, c)
+	case *Replace:
+		return appendReplace(b, c)
 	default:
 		return appendNodeCommand(b, c)
 	}
@@ -51,6 +53,8 @@ func sizeHint(c Command) int {
 			n += 160 + len(m.Text) + len(m.Params)
 		}
 		return n
+	case *Replace:
+		return 256 + len(c.Message.Text) + len(c.Message.Params)
 	case *Begin:
 		return 128 + 96*len(c.Attempts)
 	case *Finish:
@@ -98,12 +102,17 @@ func appendAccept(b []byte, c *Accept) []byte {
 	for i := range c.Messages {
 		m := &c.Messages[i]
 		b = appendSetIndex(b, m.Charges, len(c.Charges))
-		// The message's length goes before it in 4 octets, filled in when it is known.
-		at := len(b)
-		b = append(b, 0, 0, 0, 0)
-		b = appendMessage(b, &m.Message)
-		binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-4))
+		b = appendSized(b, &m.Message)
 	}
+	return b
+}
+
+// appendSized appends a message after its length in 4 octets, which are filled in when it is known.
+func appendSized(b []byte, m *Message) []byte {
+	at := len(b)
+	b = append(b, 0, 0, 0, 0)
+	b = appendMessage(b, m)
+	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-4))
 	return b
 }
 
@@ -223,6 +232,12 @@ func appendFound(b []byte, c *Found) []byte {
 		b = appendTime(b, it.DueAt)
 	}
 	return b
+}
+
+func appendReplace(b []byte, c *Replace) []byte {
+	b = binary.AppendUvarint(b, uint64(c.Number))
+	b = binary.AppendUvarint(b, uint64(c.Revision))
+	return appendSized(b, &c.Message)
 }
 
 func appendDelivered(b []byte, c *Delivered) []byte {

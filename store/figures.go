@@ -41,7 +41,7 @@ func (s *Store) Figures() Figures {
 	s.mu.RUnlock()
 	err := s.read(func(tx *bolt.Tx) error {
 		f.FileSize = tx.Size()
-		for _, a := range []Action{ActionUrgent, ActionSend} {
+		for _, a := range []Action{ActionUrgent, ActionPrefer, ActionSend} {
 			if at, ok := firstDue(tx, a); ok && (f.OldestSend == 0 || at < f.OldestSend) {
 				f.OldestSend = at
 			}

@@ -25,6 +25,8 @@ const (
 	bktMeters
 	bktBinds
 	bktPolicy
+	bktGroups
+	bktRecent
 	bucketCount
 )
 
@@ -32,14 +34,14 @@ const (
 func (id bucketID) name() []byte {
 	return []byte([bucketCount]string{
 		"meta", "tokens", "nodes", "messages", "states", "attempts", "sends", "due", "parts", "outbox", "orphans",
-		"meters", "binds", "policy",
+		"meters", "binds", "policy", "groups", "recent",
 	}[id])
 }
 
 // ascending reports whether the bucket's keys mostly ascend, so that its pages can be filled.
 func (id bucketID) ascending() bool {
 	switch id {
-	case bktMessages, bktStates, bktAttempts, bktSends, bktDue, bktOutbox, bktOrphans:
+	case bktMessages, bktStates, bktAttempts, bktSends, bktDue, bktOutbox, bktOrphans, bktGroups, bktRecent:
 		return true
 	}
 	return false
@@ -76,6 +78,21 @@ func dueKey(a Action, at int64, n Number) []byte {
 
 func parseDueKey(k []byte) (a Action, at int64, n Number) {
 	return Action(k[0]), int64(binary.BigEndian.Uint64(k[1:])), Number(binary.BigEndian.Uint64(k[9:]))
+}
+
+// memberKey is where a message that is one of a group finds its head; headKey is where the head's
+// group is.
+func memberKey(n Number) []byte { return groupKey(0, n) }
+func headKey(n Number) []byte   { return groupKey(1, n) }
+
+func groupKey(part byte, n Number) []byte {
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 9), part), uint64(n))
+}
+
+// recentKey orders the bucket recent by when an entry counts no more.
+func recentKey(until int64, n Number) []byte {
+	k := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(until))
+	return binary.BigEndian.AppendUint64(k, uint64(n))
 }
 
 // named begins a key with a string. Its length goes first, so that no name is a prefix of another.

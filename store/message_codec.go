@@ -2,14 +2,15 @@ package store
 
 import (
 	"encoding/binary"
+	"fmt"
 )
 
 // A message is laid out so that what Apply reads of it comes first, what is erased when it is
 // final comes next, and what is only kept comes last:
 //
-//	flags                  2 octets
+//	flags                  2 octets, 3 with hasMore
 //	PolicyVersion, Account
-//	Segment, SendAt, Expires   those whose flag is set
+//	Segment, SendAt, Expires, AnswerBy, Digest and DedupeFor   those whose flag is set
 //	Params, Text               when hasTexts is set; cut out to erase them
 //	the rest
 //
@@ -25,26 +26,23 @@ const (
 	hasExpires   = 1 << 6
 	hasParts     = 1 << 7
 	flagUrgent   = 1 << 8
-	flagsAll     = 1<<9 - 1
+	flagPrefer   = 1 << 9
+	shapeShift   = 10 // Shape, in two bits
+	flagShape    = 3 << shapeShift
+	hasAnswerBy  = 1 << 12
+	hasDigest    = 1 << 13 // and DedupeFor
+	hasEcho      = 1 << 14
+	hasMore      = 1 << 15 // a third octet has the flags from here on
+
+	flagOneReceipt = 1 << 16
+	flagGrouped    = 1 << 17
+	flagsAll       = 1<<18 - 1
 )
 
 // appendMessage appends m as it is stored.
 func appendMessage(b []byte, m *Message) []byte {
-	flags := uint16(m.Wants) & (flagSuccess | flagFailure)
-	set := func(bit uint16, on bool) {
-		if on {
-			flags |= bit
-		}
-	}
-	set(flagKeepText, m.KeepText)
-	set(hasTexts, m.Params != "" || m.Text != "")
-	set(hasSegment, m.Segment != Segment{})
-	set(hasSendAt, m.SendAt > 0)
-	set(hasExpires, m.Expires > 0)
-	set(hasParts, len(m.Parts) > 0)
-	set(flagUrgent, m.Urgent)
-
-	b = binary.BigEndian.AppendUint16(b, flags)
+	flags := messageFlags(m)
+	b = appendFlags(b, flags)
 	b = binary.AppendUvarint(b, m.PolicyVersion)
 	b = appendString(b, m.Account, maxString)
 	if flags&hasSegment != 0 {
@@ -57,6 +55,13 @@ func appendMessage(b []byte, m *Message) []byte {
 	if flags&hasExpires != 0 {
 		b = appendTime(b, m.Expires)
 	}
+	if flags&hasAnswerBy != 0 {
+		b = appendTime(b, m.AnswerBy)
+	}
+	if flags&hasDigest != 0 {
+		b = append(b, m.Digest[:]...)
+		b = appendTime(b, m.DedupeFor)
+	}
 	if flags&hasTexts != 0 {
 		limit := maxSubmitted
 		if len(m.Parts) > 0 {
@@ -66,6 +71,57 @@ func appendMessage(b []byte, m *Message) []byte {
 		b = appendString(b, m.Text, limit)
 	}
 	return appendKept(b, m)
+}
+
+// messageFlags sums up what m has.
+func messageFlags(m *Message) uint32 {
+	if m.Shape > ShapeDec10 {
+		panic(fmt.Sprintf("store: Encode: shape %d", m.Shape))
+	}
+	flags := uint32(m.Wants)&(flagSuccess|flagFailure) | uint32(m.Shape)<<shapeShift
+	set := func(bit uint32, on bool) {
+		if on {
+			flags |= bit
+		}
+	}
+	set(flagKeepText, m.KeepText)
+	set(hasTexts, m.Params != "" || m.Text != "")
+	set(hasSegment, m.Segment != Segment{})
+	set(hasSendAt, m.SendAt > 0)
+	set(hasExpires, m.Expires > 0)
+	set(hasParts, len(m.Parts) > 0)
+	set(flagUrgent, m.Urgent)
+	set(flagPrefer, m.Preferred)
+	set(hasAnswerBy, m.AnswerBy > 0)
+	set(hasDigest, m.Digest != [16]byte{})
+	set(hasEcho, m.Echo != "")
+	set(hasMore|flagOneReceipt, m.OneReceipt)
+	set(hasMore|flagGrouped, m.Grouped)
+	return flags
+}
+
+// appendFlags appends flags; the third octet, of what is rare, only when it is not 0.
+func appendFlags(b []byte, flags uint32) []byte {
+	b = binary.BigEndian.AppendUint16(b, uint16(flags))
+	if flags&hasMore != 0 {
+		b = append(b, byte(flags>>16))
+	}
+	return b
+}
+
+func (d *decoder) flags() uint32 {
+	flags := uint32(d.uint16())
+	if flags&hasMore != 0 {
+		more := uint32(d.octet())
+		if more == 0 {
+			d.fail("flags")
+		}
+		flags |= more << 16
+	}
+	if flags&^flagsAll != 0 || flags&flagShape > uint32(ShapeDec10)<<shapeShift {
+		d.fail("flags")
+	}
+	return flags
 }
 
 // appendKept appends the part of a message that is neither read by Apply nor erased.
@@ -79,6 +135,9 @@ func appendKept(b []byte, m *Message) []byte {
 	b = appendString(b, m.Class, maxString)
 	b = appendString(b, m.SignName, maxString)
 	b = appendString(b, m.TemplateCode, maxString)
+	if m.Echo != "" {
+		b = appendString(b, m.Echo, maxString)
+	}
 	if len(m.Parts) > 0 {
 		b = binary.AppendUvarint(b, uint64(len(m.Parts)))
 		for _, n := range m.Parts {
@@ -110,22 +169,30 @@ func (d *decoder) address() Address {
 
 // A messageView is the part of a message that Apply reads. Its octets are the record's.
 type messageView struct {
-	flags   uint16
-	policy  uint64
-	account []byte
-	segment Segment
-	sendAt  int64
-	expires int64
-	texts   int // offset of Params and Text
+	flags     uint32
+	policy    uint64
+	account   []byte
+	segment   Segment
+	sendAt    int64
+	expires   int64
+	answerBy  int64
+	digest    []byte // nil: none
+	dedupeFor int64
+	texts     int // offset of Params and Text
 }
 
 // send is how the message is to be sent: before others, or in its turn.
 func (v *messageView) send() Action {
-	if v.flags&flagUrgent != 0 {
+	switch {
+	case v.flags&flagUrgent != 0:
 		return ActionUrgent
+	case v.flags&flagPrefer != 0:
+		return ActionPrefer
 	}
 	return ActionSend
 }
+
+func (v *messageView) shape() Shape { return Shape(v.flags & flagShape >> shapeShift) }
 
 // concatenated reports whether the message is a part. A part number outside its set cannot be
 // joined; such a message stands alone.
@@ -136,9 +203,7 @@ func (v *messageView) concatenated() bool {
 // view reads the first part of a message.
 func (d *decoder) view() messageView {
 	var v messageView
-	if v.flags = d.uint16(); v.flags&^flagsAll != 0 {
-		d.fail("flags")
-	}
+	v.flags = d.flags()
 	v.policy = d.uvarint()
 	v.account = d.octets(maxString)
 	if v.flags&hasSegment != 0 {
@@ -152,6 +217,17 @@ func (d *decoder) view() messageView {
 	}
 	if v.flags&hasExpires != 0 {
 		v.expires = d.someTime()
+	}
+	if v.flags&hasAnswerBy != 0 {
+		v.answerBy = d.someTime()
+	}
+	if v.flags&hasDigest != 0 {
+		var digest [16]byte
+		v.digest = d.take(len(digest))
+		if copy(digest[:], v.digest); digest == ([16]byte{}) {
+			d.fail("digest")
+		}
+		v.dedupeFor = d.time()
 	}
 	v.texts = d.off
 	return v
@@ -167,7 +243,7 @@ func (d *decoder) someTime() int64 {
 }
 
 // skipTexts passes over Params and Text.
-func (d *decoder) skipTexts(flags uint16) {
+func (d *decoder) skipTexts(flags uint32) {
 	if flags&hasTexts == 0 {
 		return
 	}
@@ -195,6 +271,9 @@ func viewMessage(b []byte) (messageView, error) {
 	d.skip(maxString) // class
 	d.skip(maxString) // signature
 	d.skip(maxString) // template
+	if v.flags&hasEcho != 0 && len(d.octets(maxString)) == 0 {
+		d.fail("echo")
+	}
 	if v.flags&hasParts != 0 {
 		n := d.count(1)
 		if n == 0 {
@@ -216,11 +295,18 @@ func decodeMessage(b []byte) (Message, error) {
 		Wants:         Wants(v.flags & (flagSuccess | flagFailure)),
 		KeepText:      v.flags&flagKeepText != 0,
 		Urgent:        v.flags&flagUrgent != 0,
+		Preferred:     v.flags&flagPrefer != 0,
+		OneReceipt:    v.flags&flagOneReceipt != 0,
+		Grouped:       v.flags&flagGrouped != 0,
+		Shape:         v.shape(),
 		PolicyVersion: v.policy,
 		SendAt:        v.sendAt,
 		Expires:       v.expires,
+		AnswerBy:      v.answerBy,
+		DedupeFor:     v.dedupeFor,
 		Segment:       v.segment,
 	}
+	copy(m.Digest[:], v.digest)
 	if v.flags&hasTexts != 0 {
 		m.Params = d.string(maxSubmitted)
 		m.Text = d.string(maxText)
@@ -228,6 +314,12 @@ func decodeMessage(b []byte) (Message, error) {
 			d.fail("texts")
 		}
 	}
+	d.kept(&m, v.flags)
+	return m, d.end()
+}
+
+// kept reads what appendKept wrote.
+func (d *decoder) kept(m *Message, flags uint32) {
 	m.Origin = d.origin()
 	m.Source = d.address()
 	m.Dest = d.address()
@@ -238,7 +330,12 @@ func decodeMessage(b []byte) (Message, error) {
 	m.Class = d.string(maxString)
 	m.SignName = d.string(maxString)
 	m.TemplateCode = d.string(maxString)
-	if v.flags&hasParts != 0 {
+	if flags&hasEcho != 0 {
+		if m.Echo = d.string(maxString); m.Echo == "" {
+			d.fail("echo")
+		}
+	}
+	if flags&hasParts != 0 {
 		m.Parts = make([]Number, d.count(1))
 		for i := range m.Parts {
 			m.Parts[i] = d.number()
@@ -247,7 +344,6 @@ func decodeMessage(b []byte) (Message, error) {
 			d.fail("parts")
 		}
 	}
-	return m, d.end()
 }
 
 // eraseTexts appends the message b without its Params and Text to dst.
@@ -257,7 +353,7 @@ func eraseTexts(dst, b []byte, v *messageView) ([]byte, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	dst = binary.BigEndian.AppendUint16(dst, v.flags&^hasTexts)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(v.flags)&^hasTexts)
 	dst = append(dst, b[2:v.texts]...)
 	return append(dst, b[d.off:]...), nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion numbers the layout of the file. A file of another layout is refused.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // clusterVersion is the first feature level: what of Apply's behaviour changes later is gated by
 // the level in the file, which all nodes share.
@@ -25,7 +25,7 @@ const (
 
 // actionCount and stateCount are the sizes of tables by Action and State.
 const (
-	actionCount = int(ActionUrgent) + 1
+	actionCount = int(ActionPrefer) + 1
 	stateCount  = int(StateJoined) + 1
 )
 

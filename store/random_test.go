@@ -10,7 +10,7 @@ import (
 func allCommands() []Command {
 	return []Command{
 		&Accept{}, &Begin{}, &Finish{}, &Report{}, &Close{}, &Delivered{}, &NodeUp{}, &BindOpen{}, &BindClose{}, &Lead{},
-		&PutPolicy{}, &Purge{}, &Found{},
+		&PutPolicy{}, &Purge{}, &Found{}, &Replace{},
 	}
 }
 
@@ -37,6 +37,9 @@ func fill(rnd *rand.Rand, v reflect.Value) {
 	switch p := v.Addr().Interface().(type) {
 	case *Wants:
 		*p = Wants(rnd.IntN(4))
+		return
+	case *Shape:
+		*p = Shape(rnd.IntN(int(ShapeDec10) + 1))
 		return
 	case *OutcomeKind:
 		*p = OutcomeKind(1 + rnd.IntN(4))
@@ -65,6 +68,13 @@ func fill(rnd *rand.Rand, v reflect.Value) {
 			if v.Type().Field(i).Name == "Err" && f.Len() > maxErr {
 				f.SetString(f.String()[:maxErr])
 			}
+		}
+		if m, ok := v.Addr().Interface().(*Message); ok && m.Digest == [16]byte{} {
+			m.DedupeFor = 0
+		}
+	case reflect.Array:
+		for i := 0; i < v.Len() && rnd.IntN(8) > 0; i++ { // no octet, some or all
+			fill(rnd, v.Index(i))
 		}
 	case reflect.Slice:
 		v.SetZero()

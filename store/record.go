@@ -8,10 +8,24 @@ import (
 // leaves its page as it is.
 const statusSize = 9 + 7*8 + 1 + maxErr
 
+// The flags of a status.
+const (
+	statusCounted = 1 << 0
+	statusRefused = 1 << 1
+	statusFlags   = 1<<2 - 1
+)
+
 // appendStatus appends s.
 func appendStatus(b []byte, s *Status) []byte {
 	b = append(b, byte(s.State), byte(s.Action), byte(s.Ending), s.Tries)
-	b = appendBool(b, s.Counted)
+	var flags byte
+	if s.Counted {
+		flags |= statusCounted
+	}
+	if s.Refused {
+		flags |= statusRefused
+	}
+	b = append(b, flags)
 	b = binary.BigEndian.AppendUint32(b, s.Revision)
 	b = binary.BigEndian.AppendUint64(b, uint64(s.Attempt))
 	b = binary.BigEndian.AppendUint64(b, uint64(s.Whole))
@@ -32,7 +46,12 @@ func decodeStatus(b []byte) (Status, error) {
 		d.fail("status size")
 	}
 	s := Status{
-		State: State(d.octet()), Action: Action(d.octet()), Ending: Ending(d.octet()), Tries: d.octet(), Counted: d.bool(),
+		State: State(d.octet()), Action: Action(d.octet()), Ending: Ending(d.octet()), Tries: d.octet(),
+	}
+	flags := d.octet()
+	s.Counted, s.Refused = flags&statusCounted != 0, flags&statusRefused != 0
+	if flags&^statusFlags != 0 {
+		d.fail("flags")
 	}
 	if v := d.take(4); v != nil {
 		s.Revision = binary.BigEndian.Uint32(v)
@@ -130,6 +149,7 @@ const outboxReceipt = 1
 func appendReceipt(b []byte, r *Receipt) []byte {
 	b = append(b, outboxReceipt)
 	b = binary.AppendUvarint(b, uint64(r.Number))
+	b = append(b, byte(r.Shape))
 	b = appendOrigin(b, &r.Origin)
 	b = appendAddress(b, &r.Source)
 	b = appendAddress(b, &r.Dest)
@@ -138,7 +158,8 @@ func appendReceipt(b []byte, r *Receipt) []byte {
 	b = appendString(b, r.Err, maxErr)
 	b = appendTime(b, r.AcceptedAt)
 	b = appendTime(b, r.DoneAt)
-	return appendTime(b, r.QueuedAt)
+	b = appendTime(b, r.QueuedAt)
+	return appendString(b, r.Echo, maxString)
 }
 
 func decodeReceipt(account string, seq uint64, b []byte) (Receipt, error) {
@@ -146,11 +167,17 @@ func decodeReceipt(account string, seq uint64, b []byte) (Receipt, error) {
 	if d.octet() != outboxReceipt {
 		d.fail("kind of outbox entry")
 	}
-	r := Receipt{Seq: seq, Account: account, Number: d.number(), Origin: d.origin(), Source: d.address(), Dest: d.address()}
+	r := Receipt{
+		Seq: seq, Account: account, Number: d.number(), Shape: Shape(d.octet()), Origin: d.origin(), Source: d.address(), Dest: d.address(),
+	}
+	if r.Shape > ShapeDec10 {
+		d.fail("shape")
+	}
 	r.ServiceType = d.string(maxString)
 	r.DataCoding, r.ESMClass, r.Ending = d.octet(), d.octet(), Ending(d.octet())
 	r.Err = d.string(maxErr)
 	r.AcceptedAt, r.DoneAt, r.QueuedAt = d.time(), d.time(), d.time()
+	r.Echo = d.string(maxString)
 	return r, d.end()
 }
 
@@ -198,6 +225,8 @@ func appendAcceptResult(b []byte, r *AcceptResult) []byte {
 		case AcceptOK:
 			b = binary.AppendUvarint(b, uint64(it.Number-last))
 			last = it.Number
+		case AcceptDuplicate: // of an earlier one, as it is
+			b = binary.AppendUvarint(b, uint64(it.Number))
 		case AcceptOverLimit:
 			b = append(b, it.Limit)
 		}
@@ -216,6 +245,8 @@ func decodeAcceptResult(b []byte) (*AcceptResult, error) {
 		case AcceptOK:
 			last += d.number()
 			it.Number = last
+		case AcceptDuplicate:
+			it.Number = d.number()
 		case AcceptOverLimit:
 			it.Limit = d.octet()
 		case AcceptStalePolicy, AcceptTokenGone:

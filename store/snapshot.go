@@ -128,7 +128,7 @@ func (s *Store) swap(l *loaded) error {
 	s.mu.Lock()
 	old := s.file
 	s.machine, s.file, s.view = l.machine, l.file, l.view
-	s.wake(1<<WatchSend | 1<<WatchOutbox | 1<<WatchPolicy | 1<<WatchResolve)
+	s.wake(1<<WatchSend | 1<<WatchOutbox | 1<<WatchPolicy | 1<<WatchResolve | 1<<WatchOutcome)
 	s.mu.Unlock()
 	s.log.Info("state restored from a snapshot", "index", l.view.meta.index, "term", l.view.meta.term)
 	return old.close()

@@ -154,10 +154,10 @@ func (t *txn) move(n Number, was *Status, s Status) {
 func (t *txn) setDue(n Number, a Action, at int64) {
 	t.put(bktDue, dueKey(a, at, n), nil)
 	t.meta.due[a]++
-	switch a {
-	case ActionSend, ActionUrgent:
+	switch {
+	case a.Sends():
 		t.view.touch(WatchSend)
-	case ActionResolve:
+	case a == ActionResolve:
 		t.view.touch(WatchResolve)
 	}
 }

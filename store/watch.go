@@ -9,6 +9,7 @@ const (
 	WatchOutbox  Topic = 2 // a receipt entered an outbox
 	WatchPolicy  Topic = 3 // a new version of the policy is in force
 	WatchResolve Topic = 4 // an attempt became uncertain, or is to be asked about again
+	WatchOutcome Topic = 5 // a Finish, Close, Found or Report changed a status: who waits for an attempt's outcome looks again
 )
 
 type watcher struct {
