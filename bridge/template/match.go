@@ -67,28 +67,16 @@ type splits [maxVariables]int32
 // try compares the text with one candidate.
 func (m *search) try(p *pattern) {
 	rank := m.allowed.first(p.ranks, m.best)
-	if rank < 0 || !p.fits(m.text, &m.ends) {
+	if rank < 0 {
 		return
 	}
-	if bad := p.check(m.text, &m.ends); bad >= 0 {
-		if len(p.rules) == 1 || !p.backtrack(m.text, &m.ends, m.work()) {
-			reason := VariableRefused
-			if p.rules[bad].badCharacter(p.value(m.text, &m.ends, bad)) {
-				reason = BadCharacter
-			}
-			m.refuse(rank, reason, bad)
-			return
-		}
+	switch reason, variable := m.set.split(p, m.text, &m.ends); variable {
+	case fitsNothing:
+	case fitsAll:
+		m.best, m.bestEnds = rank, m.ends
+	default:
+		m.refuse(rank, reason, variable)
 	}
-	// A URL never moves a split: it is looked for in the values that kinds and
-	// lengths have chosen.
-	if !m.set.anyCharacter {
-		if bad := p.url(m.text, &m.ends); bad >= 0 {
-			m.refuse(rank, BadCharacter, bad)
-			return
-		}
-	}
-	m.best, m.bestEnds = rank, m.ends
 }
 
 // refuse remembers why the most specific of the near misses was one.
