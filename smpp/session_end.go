@@ -84,6 +84,10 @@ func (s *Session) endLocked(to state, why endReason, err error) {
 	s.room.Signal()
 }
 
+// Drain ends the session in good order, as Server.Drain ends them all: what is in flight is answered,
+// new submits are refused, then the ESME is sent an unbind. It returns at once.
+func (s *Session) Drain() { s.startDrain() }
+
 // startDrain begins the session's part of Server.Drain.
 func (s *Session) startDrain() {
 	s.mu.Lock()

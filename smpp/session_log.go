@@ -50,9 +50,11 @@ func (s *Session) logBound() {
 	s.log.LogAttrs(context.Background(), slog.LevelInfo, "bind accepted", s.identity()...)
 }
 
+// logRefused is for debugging: an attacker decides how often it is called. The backend knows the
+// account, and logs what an operator wants of it.
 func (s *Session) logRefused(st Status, err error) {
 	attrs := append(s.identity(), slog.String("status", st.String()), slog.String("err", err.Error()))
-	s.log.LogAttrs(context.Background(), slog.LevelInfo, "bind refused", attrs...)
+	s.log.LogAttrs(context.Background(), slog.LevelDebug, "bind refused", attrs...)
 }
 
 // identity is called on the reader's goroutine, which sets what it reads. The system_id is in it only

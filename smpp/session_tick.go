@@ -85,6 +85,15 @@ func (s *Session) tickReadLocked(elapsed time.Duration) {
 	s.requestLocked(&EnquireLink{}, nil)
 }
 
+// Silent is for how long the ESME has sent nothing although the session listened, as of the last tick.
+// It stands still while the reader waits for a window slot or for the backend: such a session
+// has heard nothing because it did not ask.
+func (s *Session) Silent() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.timers.clock - s.timers.heardAt
+}
+
 // tickWriteLocked cuts an ESME that does not read.
 func (s *Session) tickWriteLocked(elapsed time.Duration) {
 	t := &s.timers
