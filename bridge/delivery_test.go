@@ -174,11 +174,11 @@ func TestReceiptID(t *testing.T) {
 func TestReceiptsThroughAFullWindow(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		const n, window = 20, 3
-		sender := r.bind("any", smpp.Transmitter)
+		sender := r.bind("three", smpp.Transmitter)
 		for i := range n {
 			sender.delivered(fmt.Sprintf("hello %d", i))
 		}
-		e := r.bind("any", smpp.Receiver)
+		e := r.bind("three", smpp.Receiver)
 		seen := make(map[string]int)
 		var unanswered []uint32
 		for len(seen) < n {
@@ -203,7 +203,7 @@ func TestReceiptsThroughAFullWindow(t *testing.T) {
 		if got := r.waiting(); got != 0 {
 			t.Errorf("%d receipts wait, want 0", got)
 		}
-	}, func(c *Config) { c.Session.DeliverWindow = 3 })
+	})
 }
 
 // TestTemporaryRefusals: what other message centres try again on is tried again; after any other
@@ -257,15 +257,15 @@ func TestReceiptWaitsForTheResponse(t *testing.T) {
 // TestReceiptsGoToAnyReceiver: one that does not answer does not hold up the others.
 func TestReceiptsGoToAnyReceiver(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		stuck, sender := r.bind("any", smpp.Receiver), r.bind("any", smpp.Transmitter)
+		stuck, sender := r.bind("one", smpp.Receiver), r.bind("one", smpp.Transmitter)
 		sender.delivered("hello")
 		stuck.receipt() // and does not answer: its window is full
-		other := r.bind("any", smpp.Receiver)
+		other := r.bind("one", smpp.Receiver)
 		for range 3 {
 			n := sender.delivered("hello again")
 			if got := other.take(smpp.StatusOK).MessageID; got != n.String() {
 				t.Errorf("receipt of %s, want %s", got, n)
 			}
 		}
-	}, func(c *Config) { c.Session.DeliverWindow = 1 })
+	})
 }

@@ -177,6 +177,10 @@ accounts:
   - {system_id: any, password_hash: "HASH", sign_name: 测试, templates: [SMS_2]}
   - {system_id: keep, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], keep_texts: true}
   - {system_id: slow, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], route: slow}
+  - {system_id: one, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], session: {deliver_window: 1}}
+  - {system_id: three, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], session: {deliver_window: 3}}
+  - {system_id: tlvs, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], receipt: {text: false}}
+  - {system_id: hex8, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], message_id: hex8}
   - {system_id: single, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], route: single, binds: 2, session: {window: 3}}
 `
 

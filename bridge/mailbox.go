@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -29,12 +30,12 @@ type mailbox struct {
 	wake chan struct{} // capacity 1: something below changed, or the outbox did
 
 	mu        sync.Mutex
-	receivers []*session  // guarded by mu
+	receivers []*receiver // guarded by mu
 	results   []delivered // guarded by mu; answers not looked at yet
 
 	// Touched by the goroutine of run only.
 	cursor   uint64        // outbox entries up to here were read
-	held     []*parcel     // read, and to be delivered when their time has come
+	held     []*parcel     // read, and to be delivered when their time has come; in order
 	inFlight int           // deliver_sm without an answer
 	next     int           // receiver to begin with
 	done     []uint64      // entries to be removed from the outbox
@@ -52,6 +53,7 @@ type parcel struct {
 // delivered is the answer to a deliver_sm.
 type delivered struct {
 	parcel *parcel
+	to     *receiver
 	status smpp.Status
 	err    error
 }
@@ -66,14 +68,14 @@ func newMailbox(b *Bridge, account string) *mailbox {
 
 func (m *mailbox) add(s *session) {
 	m.mu.Lock()
-	m.receivers = append(slices.Clip(m.receivers), s) // send works on the slice it saw
+	m.receivers = append(slices.Clip(m.receivers), &receiver{session: s}) // send works on the slice it saw
 	m.mu.Unlock()
 	signal(m.wake)
 }
 
 func (m *mailbox) remove(s *session) {
 	m.mu.Lock()
-	m.receivers = slices.DeleteFunc(slices.Clone(m.receivers), func(r *session) bool { return r == s })
+	m.receivers = slices.DeleteFunc(slices.Clone(m.receivers), func(r *receiver) bool { return r.session == s })
 	m.mu.Unlock()
 	signal(m.wake)
 }
@@ -115,17 +117,16 @@ func (m *mailbox) settle() {
 	m.results = nil
 	m.mu.Unlock()
 	now := m.b.now()
+	kept := len(m.held)
 	for _, r := range results {
 		m.inFlight--
+		r.to.answered(r.err)
 		switch {
 		case r.err == nil && r.status == smpp.StatusOK:
 			m.b.metrics.receipt("delivered", now.Sub(store.FromMillis(r.parcel.QueuedAt)))
 			m.done = append(m.done, r.parcel.Seq)
 		case r.err == nil && !temporary(r.status):
-			m.b.log.Info("receipt refused for good", "system_id", m.account,
-				"message_id", r.parcel.Number.String(), "status", r.status.String())
-			m.b.metrics.receipt("refused", 0)
-			m.done = append(m.done, r.parcel.Seq)
+			m.discard(r.parcel, r.status)
 		case errors.Is(r.err, smpp.ErrClosed): // the session went: another one may have it at once
 			m.b.metrics.receipt("session_lost", 0)
 			m.held = append(m.held, r.parcel)
@@ -136,6 +137,17 @@ func (m *mailbox) settle() {
 			m.held = append(m.held, r.parcel)
 		}
 	}
+	if len(m.held) > kept { // those that come back are the oldest
+		slices.SortFunc(m.held, func(a, b *parcel) int { return cmp.Compare(a.Seq, b.Seq) })
+	}
+}
+
+// discard gives up on a receipt that is refused for good.
+func (m *mailbox) discard(p *parcel, st smpp.Status) {
+	m.b.log.Info("receipt refused for good", "system_id", m.account,
+		"message_id", p.Shape.Spell(p.Number), "status", st.String())
+	m.b.metrics.receipt("refused", 0)
+	m.done = append(m.done, p.Seq)
 }
 
 // temporary reports whether a deliver_sm_resp asks to try again later: what other message
@@ -184,15 +196,21 @@ func (m *mailbox) send() time.Duration {
 	for i, p := range m.held {
 		switch {
 		case now.Sub(store.FromMillis(p.QueuedAt)) > receiptKept: // the reaper drops it
+			continue
 		case now.Before(p.after):
 			rest = append(rest, p)
+			continue
 		case !m.b.written(p.Origin):
 			// The submit_sm_resp goes first, or the ESME could not know the message_id.
 			wait = courierTick
 			rest = append(rest, p)
-		case m.offer(receivers, form, p):
-			m.inFlight++
-		default: // no room: an answer will wake us
+			continue
+		}
+		switch m.offer(receivers, form, p) {
+		case full:
+			m.keep(append(rest, m.held[i:]...))
+			return wait
+		case blocked:
 			m.keep(append(rest, m.held[i:]...))
 			return courierTick
 		}
@@ -205,25 +223,6 @@ func (m *mailbox) send() time.Duration {
 func (m *mailbox) keep(rest []*parcel) {
 	clear(m.held[len(rest):])
 	m.held = rest
-}
-
-// offer gives p to the first receiver that has room.
-func (m *mailbox) offer(receivers []*session, form receiptForm, p *parcel) bool {
-	for range receivers {
-		m.next = (m.next + 1) % len(receivers)
-		err := receivers[m.next].DeliverSM(form.deliverSM(&p.Receipt), func(st smpp.Status, err error) {
-			m.answered(delivered{p, st, err})
-		})
-		var se *smpp.StatusError
-		switch {
-		case err == nil:
-			return true
-		case errors.As(err, &se): // it does not fit a deliver_sm, whoever receives it
-			m.answered(delivered{p, se.Status, nil})
-			return true
-		}
-	}
-	return false
 }
 
 // answered takes the answer to a deliver_sm, from any goroutine.

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"strconv"
 	"time"
 
 	"smppbridge/configs"
@@ -19,12 +20,21 @@ func newReceiptForm(c configs.Receipt) receiptForm {
 	}
 }
 
-// deliverSM makes the deliver_sm of a receipt. Addresses are swapped but otherwise as submitted,
-// and the message_id is spelt as in the submit_sm_resp. The text of the message is not repeated:
-// it is erased by then.
+// on is the form for a session that was bound with an interface_version. A client of SMPP 3.3 gets
+// no optional parameters (smpp takes them off): without the text its receipt would say nothing.
+func (f receiptForm) on(version byte) receiptForm {
+	if version != 0 && version < 0x34 {
+		f.text = true
+	}
+	return f
+}
+
+// deliverSM makes the deliver_sm of a receipt. Addresses are swapped but otherwise as submitted, and
+// the message_id is spelt as in the submit_sm_resp, whatever the policy says by now. The text of the
+// message is not repeated: it is erased by then.
 func (f receiptForm) deliverSM(r *store.Receipt) *smpp.DeliverSM {
 	receipt := smpp.Receipt{
-		MessageID:  r.Number.String(),
+		MessageID:  r.Shape.Spell(r.Number),
 		Sub:        1,
 		SubmitDate: time.UnixMilli(r.AcceptedAt),
 		DoneDate:   time.UnixMilli(r.DoneAt),
@@ -49,6 +59,24 @@ func (f receiptForm) deliverSM(r *store.Receipt) *smpp.DeliverSM {
 	}
 	if f.tlvs {
 		m.TLVs = receipt.TLVs()
+		if code, ok := networkError(r); ok {
+			m.TLVs = m.TLVs.With(smpp.TagNetworkErrorCode, code)
+		}
+		m.TLVs += smpp.TLVs(r.Echo)
 	}
 	return m
+}
+
+// networkCentre is the network type of a network_error_code that is the message centre's own (SMPP
+// 5.0, 4.8.4.42). SMPP 3.4, 5.3.2.31 knows only networks' codes, and 3, GSM, would pass ours off as
+// causes of TS 29.002.
+const networkCentre = 8
+
+// networkError is the value of network_error_code: the receipt's err as a number, where there is one.
+func networkError(r *store.Receipt) (string, bool) {
+	n, err := strconv.ParseUint(r.Err, 10, 16)
+	if err != nil || n == 0 || r.Ending == store.EndDelivered {
+		return "", false
+	}
+	return string([]byte{networkCentre, byte(n >> 8), byte(n)}), true
 }
