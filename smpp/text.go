@@ -8,37 +8,29 @@ type Alphabet uint8
 // The alphabets this package reads and writes. The zero value is what the
 // standard has in mind for data_coding 0.
 const (
-	AlphabetGSM7   Alphabet = iota // GSM 03.38, one octet to a septet, extension table behind 0x1B
-	AlphabetASCII                  // IA5
-	AlphabetLatin1                 // ISO 8859-1
-	AlphabetUCS2                   // UTF-16BE; little-endian behind a byte order mark
-	AlphabetUTF8                   // what some clients send as data_coding 0
+	AlphabetGSM7     Alphabet = iota // GSM 03.38, one octet to a septet, extension table behind 0x1B
+	AlphabetASCII                    // IA5
+	AlphabetLatin1                   // ISO 8859-1
+	AlphabetUCS2                     // UTF-16BE; little-endian behind a byte order mark
+	AlphabetUTF8                     // what some clients send as data_coding 0
+	AlphabetGBK                      // GB 18030, of which GBK and GB 2312 are parts
+	AlphabetCyrillic                 // ISO 8859-5
+	AlphabetHebrew                   // ISO 8859-8, in the order it comes in
+
+	alphabets // how many there are
 )
+
+var alphabetNames = [alphabets]string{
+	"GSM 7-bit", "ASCII", "Latin-1", "UCS-2", "UTF-8", "GB 18030", "ISO 8859-5", "ISO 8859-8",
+}
 
 // String returns the alphabet's usual name.
 func (a Alphabet) String() string {
-	switch a {
-	case AlphabetGSM7:
-		return "GSM 7-bit"
-	case AlphabetASCII:
-		return "ASCII"
-	case AlphabetLatin1:
-		return "Latin-1"
-	case AlphabetUCS2:
-		return "UCS-2"
-	case AlphabetUTF8:
-		return "UTF-8"
+	if a < alphabets {
+		return alphabetNames[a]
 	}
 	return fmt.Sprintf("alphabet %d", uint8(a))
 }
-
-// Values of data_coding (SMPP 3.4, 5.2.19).
-const (
-	DataCodingDefault byte = 0x00 // an alphabet the two sides agreed on
-	DataCodingASCII   byte = 0x01
-	DataCodingLatin1  byte = 0x03
-	DataCodingUCS2    byte = 0x08
-)
 
 // A TextError says where octets are not text, or text has no octets, in an
 // alphabet. It does not say what is there.
@@ -53,7 +45,9 @@ func (e *TextError) Error() string {
 }
 
 // DecodeText returns the text that octets hold, as UTF-8. zero is the alphabet of
-// data_coding 0. The octets are what follows a user data header, if there is one.
+// data_coding 0. The octets are what follows a user data header, if there is one,
+// or those of all parts of a long message in their order: a character may be cut
+// between two parts, and each UCS-2 part may begin with a byte order mark of its own.
 //
 // The error is a *StatusError: ESME_RINVDCS for a data_coding that is not text or
 // not known, and around a *TextError for octets that are not in its alphabet;
@@ -74,12 +68,16 @@ func DecodeText(dataCoding byte, zero Alphabet, octets string) (string, error) {
 		return decodeUCS2(octets)
 	case AlphabetUTF8:
 		return checkUTF8(octets)
+	case AlphabetGBK:
+		return decodeGBK(octets)
+	case AlphabetCyrillic, AlphabetHebrew:
+		return decodeISO(a, octets)
 	}
 	return "", statusErrorf(StatusInvDCS, "no such alphabet: %d", a)
 }
 
 // EncodeText returns text's octets in the alphabet of dataCoding. The error is a
-// *StatusError as DecodeText's.
+// *StatusError as DecodeText's. A U+FEFF is written, but reads as a byte order mark.
 func EncodeText(dataCoding byte, zero Alphabet, text string) (string, error) {
 	a, err := alphabetOf(dataCoding, zero)
 	if err != nil {
@@ -96,8 +94,40 @@ func EncodeText(dataCoding byte, zero Alphabet, text string) (string, error) {
 		return encodeUCS2(text)
 	case AlphabetUTF8:
 		return checkUTF8(text)
+	case AlphabetGBK:
+		return encodeGBK(text)
+	case AlphabetCyrillic, AlphabetHebrew:
+		return encodeISO(a, text)
 	}
 	return "", statusErrorf(StatusInvDCS, "no such alphabet: %d", a)
+}
+
+// CheckPart returns the error that the octets of one part of a long message make
+// certain before the other parts have come. A character may be cut between two
+// parts: the septets of a GSM extension, a surrogate pair, the octets of a GB 18030
+// or UTF-8 character. A UTF-16 unit may not: each part has whole ones. The octets of
+// all parts, joined as they are, are what [DecodeText] takes; byte order marks need
+// no care. The error is a *StatusError as DecodeText's.
+func CheckPart(dataCoding byte, zero Alphabet, octets string) error {
+	a, err := alphabetOf(dataCoding, zero)
+	if err != nil {
+		return err
+	}
+	switch a {
+	case AlphabetUCS2:
+		return wholeUnits(octets)
+	case AlphabetGSM7, AlphabetASCII:
+		if i := sevenBits(octets); i < len(octets) {
+			return notIn(a, i)
+		}
+	case AlphabetLatin1, AlphabetUTF8, AlphabetGBK:
+	case AlphabetCyrillic, AlphabetHebrew:
+		_, err := decodeISO(a, octets)
+		return err
+	default:
+		return statusErrorf(StatusInvDCS, "no such alphabet: %d", a)
+	}
+	return nil
 }
 
 // ChooseDataCoding returns the data_coding that carries text: 0 if zero, the
@@ -107,23 +137,6 @@ func ChooseDataCoding(zero Alphabet, text string) byte {
 		return DataCodingDefault
 	}
 	return DataCodingUCS2
-}
-
-// alphabetOf is where a further data_coding (15 for GBK, 6 for Cyrillic, 10 for
-// ISO-2022-JP, ...) gets its alphabet. Binary data, compressed text and the message
-// classes of GSM are not text that a template could match.
-func alphabetOf(dataCoding byte, zero Alphabet) (Alphabet, error) {
-	switch dataCoding {
-	case DataCodingDefault:
-		return zero, nil
-	case DataCodingASCII:
-		return AlphabetASCII, nil
-	case DataCodingLatin1:
-		return AlphabetLatin1, nil
-	case DataCodingUCS2:
-		return AlphabetUCS2, nil
-	}
-	return 0, statusErrorf(StatusInvDCS, "data_coding 0x%02X is not supported", dataCoding)
 }
 
 // notIn makes the error of octets or text that alphabet a has no place for.

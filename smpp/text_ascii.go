@@ -4,14 +4,15 @@ import "unicode/utf8"
 
 // decodeASCII returns s itself: ASCII is UTF-8.
 func decodeASCII(s string) (string, error) {
-	if i := asciiPrefix(s); i < len(s) {
+	if i := sevenBits(s); i < len(s) {
 		return "", notIn(AlphabetASCII, i)
 	}
 	return s, nil
 }
 
-// asciiPrefix returns how many octets at the front of s are ASCII.
-func asciiPrefix(s string) int {
+// sevenBits returns how many octets at the front of s have no eighth bit: they are
+// ASCII, if they are not GSM's.
+func sevenBits(s string) int {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return i

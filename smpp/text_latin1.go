@@ -5,7 +5,7 @@ import "unicode/utf8"
 // decodeLatin1 cannot fail: ISO 8859-1 and the control characters around it are
 // the first 256 of Unicode.
 func decodeLatin1(octets string) string {
-	i := asciiPrefix(octets)
+	i := sevenBits(octets)
 	if i == len(octets) {
 		return octets
 	}
@@ -18,7 +18,7 @@ func decodeLatin1(octets string) string {
 }
 
 func encodeLatin1(text string) (string, error) {
-	i := asciiPrefix(text)
+	i := sevenBits(text)
 	if i == len(text) {
 		return text, nil
 	}

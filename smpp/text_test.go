@@ -26,6 +26,15 @@ func TestTexts(t *testing.T) {
 		{"UCS-2", 8, AlphabetGSM7, "【甲】a", "\x30\x10\x75\x32\x30\x11\x00a"},
 		{"emoji", 8, AlphabetGSM7, "😀", "\xD8\x3D\xDE\x00"},
 		{"empty", 8, AlphabetGSM7, "", ""},
+		{"Cyrillic", 6, AlphabetGSM7, "Ваш код 5№ Ё", "\xB2\xD0\xE8 \xDA\xDE\xD4 5\xF0 \xA1"},
+		{"Hebrew", 7, AlphabetGSM7, "קוד 5", "\xF7\xE5\xE3 5"},
+		{"GBK", 15, AlphabetGSM7, "【甲】验证码a", "\xA1\xBE\xBC\xD7\xA1\xBF\xD1\xE9\xD6\xA4\xC2\xEBa"},
+		{"GBK as 0", 0, AlphabetGBK, "您好", "\xC4\xFA\xBA\xC3"},
+		{"GB 18030 with four octets", 15, 0, "€😀", "\xA2\xE3\x94\x39\xFC\x36"},
+		{"GB 18030 of the replacement character", 15, 0, "a\uFFFD", "a\x84\x31\xA4\x37"},
+		{"class in the general group, whatever 0 means", 0x10, AlphabetLatin1, "a@é{", "a\x00\x05\x1B\x28"},
+		{"class in the general group, UCS-2", 0x18, AlphabetGSM7, "您", "\x60\xA8"},
+		{"class in its own group", 0xF0, AlphabetUTF8, "@", "\x00"},
 	}
 	for _, tt := range tests {
 		got, err := DecodeText(tt.coding, tt.zero, tt.octets)
@@ -49,6 +58,11 @@ func TestTextsThatAreReadOneWayOnly(t *testing.T) {
 		{"little-endian behind a mark", 8, "\xFF\xFEa\x00\x3D\xD8\x00\xDE", "a😀"},
 		{"big-endian behind a mark", 8, "\xFE\xFF\x00a", "a"},
 		{"an escape at the end is a space", 0, "a\x1B", "a "},
+		{"a mark in the middle, as each part has one", 8, "\xFF\xFEa\x00\xFF\xFEb\x00\xFE\xFF\x00c", "abc"},
+		{"a mark in the middle of big-endian", 8, "\x00a\xFE\xFF\x00b", "ab"},
+		{"a part in the other order", 8, "\x00a\xFF\xFEb\x00", "ab"},
+		{"a mark alone", 8, "\xFF\xFE", ""},
+		{"code page 936's euro sign", 15, "\x80", "€"},
 		{"an escape that leads nowhere", 0, "\x1Ba\x1B\x1B", "a "},
 	} {
 		if got, err := DecodeText(tt.coding, AlphabetGSM7, tt.octets); err != nil || got != tt.want {
@@ -75,7 +89,15 @@ func TestTextFaults(t *testing.T) {
 		{"a pair reversed", 8, 0, "\xDE\x00\xD8\x3D", StatusInvDCS, 0},
 		{"a pair broken", 8, 0, "\xD8\x3D\x00a", StatusInvDCS, 0},
 		{"binary", 4, 0, "x", StatusInvDCS, -1},
-		{"message class", 0xF0, 0, "x", StatusInvDCS, -1},
+		{"half a character behind a mark", 8, 0, "\xFF\xFEa", StatusInvMsgLen, -1},
+		{"GBK, an octet that begins nothing", 15, 0, "a\xFF", StatusInvDCS, 1},
+		{"GBK, half a character", 15, 0, "ab\xC4", StatusInvDCS, 2},
+		{"GBK, no second octet", 15, 0, "\xC4\x7F", StatusInvDCS, 0},
+		{"GBK, three octets of four", 15, 0, "\x81\x30\x81", StatusInvDCS, 0},
+		{"GBK, a second octet that decoders take", 15, 0, "a\x81\x3A\x81\x30", StatusInvDCS, 1},
+		{"GBK, a fourth octet that is no digit", 15, 0, "\x81\x30\x81\x40", StatusInvDCS, 0},
+		{"GBK, no such character", 15, 0, "\xC4\xFA\xFE\x39\xFE\x39", StatusInvDCS, 2},
+		{"Hebrew, no such character", 7, 0, "a\xA1", StatusInvDCS, 1},
 		{"compressed", 0x20, 0, "x", StatusInvDCS, -1},
 		{"no alphabet", 0, 99, "x", StatusInvDCS, -1},
 	} {
@@ -100,6 +122,12 @@ func TestTextsThatHaveNoOctets(t *testing.T) {
 		{"Latin-1", 3, 0, "é您", 2},
 		{"UCS-2", 8, 0, "a\xFF", 1},
 		{"UTF-8", 0, AlphabetUTF8, "\xFF", 0},
+		{"GBK", 15, 0, "您\xFF", 3},
+		{"GBK, private use", 15, 0, "您\uE000", 3},
+		{"UCS-2 of what is no character", 8, 0, "a\uFFFE", 1},
+		{"Cyrillic", 6, 0, "Ваш 您", 7},
+		{"Hebrew", 7, 0, "\uFFFD", 0},
+		{"class", 0xF0, AlphabetUTF8, "您", 0},
 		{"binary", 4, 0, "x", -1},
 		{"no alphabet", 0, 99, "x", -1},
 	} {
@@ -121,7 +149,7 @@ func checkTextError(t *testing.T, name string, err error, want Status, offset in
 
 // TestEveryCharacterComesBack goes through all octets of each alphabet.
 func TestEveryCharacterComesBack(t *testing.T) {
-	for _, a := range []Alphabet{AlphabetGSM7, AlphabetASCII, AlphabetLatin1} {
+	for _, a := range []Alphabet{AlphabetGSM7, AlphabetASCII, AlphabetLatin1, AlphabetCyrillic, AlphabetHebrew} {
 		for c := range 256 {
 			octets := string([]byte{byte(c)})
 			text, err := DecodeText(0, a, octets)
