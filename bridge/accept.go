@@ -269,6 +269,10 @@ func (q *batcher) answer(group []*submission, res *store.AcceptResult, err error
 func (q *batcher) answerOne(s *submission, item store.AcceptItem, now time.Time) {
 	switch item.Code {
 	case store.AcceptOK:
+		if s.message.AnswerBy != 0 { // ack: submitted
+			q.b.acks.await(s, item.Number)
+			return
+		}
 		q.b.metrics.accepted(s.account.SystemID, now.Sub(s.at))
 		s.session.answered(s, s.message.Shape.Spell(item.Number))
 	case store.AcceptOverLimit:

@@ -46,6 +46,9 @@ type Config struct {
 	Sender      Sender
 	// Session is what every session may do; an account's policy overrides it.
 	Session smpp.Options
+	// StatusOf is the command_status for the err of a receipt, for submits that wait for the API's answer (ack:
+	// submitted). nil, or ESME_ROK from it: ESME_RSUBMITFAIL.
+	StatusOf func(err string) smpp.Status
 	// OnPolicy is called with each policy before it comes into force, e.g. to set up routes.
 	OnPolicy func(*configs.Policy) error
 	// Retention is how long final messages can be looked up.
@@ -71,6 +74,7 @@ type Bridge struct {
 	policy   atomic.Pointer[policy]
 	loading  sync.Mutex // held while a policy is put into force
 	batcher  *batcher
+	acks     *acks
 	courier  *courier
 	paused   atomic.Bool
 	sessions sync.Map // session id (uint64) -> *session
@@ -97,6 +101,7 @@ func New(cfg Config) (*Bridge, error) {
 	}
 	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
 	b.batcher = newBatcher(b)
+	b.acks = newAcks(b)
 	b.courier = newCourier(b)
 	b.paused.Store(cfg.Paused)
 	if err := b.loadPolicy(); err != nil {
@@ -111,6 +116,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.followPolicy(ctx) })
 	g.Go(func() error { return b.batcher.run(ctx) })
+	g.Go(func() error { return b.acks.run(ctx) })
 	g.Go(func() error { return b.courier.run(ctx) })
 	g.Go(func() error { return b.cluster.Lead(ctx, b.lead) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {

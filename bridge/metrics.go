@@ -83,6 +83,12 @@ func (m *metrics) accounts(p *policy) {
 }
 
 func (m *metrics) accepted(account string, took time.Duration) {
+	m.countOK(account)
+	m.latency.Observe(took.Seconds())
+}
+
+// countOK counts a submit that was answered with ESME_ROK.
+func (m *metrics) countOK(account string) {
 	m.mu.RLock()
 	c := m.ok[account]
 	m.mu.RUnlock()
@@ -93,7 +99,6 @@ func (m *metrics) accepted(account string, took time.Duration) {
 		m.mu.Unlock()
 	}
 	c.Inc()
-	m.latency.Observe(took.Seconds())
 }
 
 func (m *metrics) refusedSubmit(account string, st smpp.Status) {
