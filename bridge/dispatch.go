@@ -232,7 +232,7 @@ func (d *dispatcher) plan(pol *policy, it *store.DueItem) (planned, error) {
 		return planned{}, errNoRoute
 	}
 	p := planned{DueItem: *it, route: acct.route}
-	if it.Message.TemplateCode != "" {
+	if it.Message.Params != "" { // of a joined message the template may be named, but is not filled
 		p.template = pol.templates[it.Message.TemplateCode]
 		if p.template == nil {
 			return planned{}, fmt.Errorf("template %s is not in the policy any more", it.Message.TemplateCode)
@@ -257,5 +257,5 @@ func (a *account) matchJoined(m *store.Message) (*approved, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.fill(m, text)
+	return a.fill(m, text, naming{code: m.TemplateCode, sign: m.SignName})
 }

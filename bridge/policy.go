@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"smppbridge/bridge/template"
@@ -19,6 +20,7 @@ type policy struct {
 	classes   map[string]configs.Class
 	routes    map[string]*configs.Route
 	set       *template.Set
+	longest   int // octets of a text that set can take
 }
 
 // account is one system_id with what accepting needs at hand.
@@ -26,6 +28,7 @@ type account struct {
 	configs.Account
 	version   uint64 // of the policy it belongs to
 	alphabet  smpp.Alphabet
+	shape     store.Shape // of its message_ids
 	match     template.Options
 	charges   []store.Charge // of one message; order: see chargeStatus
 	statuses  []smpp.Status  // by index of charges: what the ESME is told when it does not fit
@@ -35,6 +38,23 @@ type account struct {
 	templates map[string]*approved
 	classes   map[string]configs.Class
 	set       *template.Set
+	longest   int // octets of a text that any template of the policy can take
+
+	defaultMsgs map[uint8]string // TemplateCode by sm_default_msg_id
+}
+
+// Values of an account's keys that decide something here.
+const (
+	ackSubmitted   = "submitted"
+	priorityIgnore = "ignore"
+	receiptLast    = "last"
+)
+
+// shapes are the spellings of a message_id, by the policy's names.
+var shapes = map[string]store.Shape{
+	"hex10": store.ShapeHex10,
+	"hex8":  store.ShapeHex8,
+	"dec10": store.ShapeDec10,
 }
 
 // approved is a template with its class.
@@ -53,6 +73,7 @@ var alphabets = map[string]smpp.Alphabet{
 	"ascii":  smpp.AlphabetASCII,
 	"latin1": smpp.AlphabetLatin1,
 	"utf8":   smpp.AlphabetUTF8,
+	"gbk":    smpp.AlphabetGBK,
 }
 
 // edgeGuard is how far around the edge of a phone window a call counts on both sides: Alibaba
@@ -114,7 +135,7 @@ func (p *policy) addTemplates(doc *configs.Policy) error {
 	if err != nil {
 		return fmt.Errorf("compile templates: %w", err)
 	}
-	p.set = set
+	p.set, p.longest = set, set.LongestText()
 	return nil
 }
 
@@ -142,15 +163,21 @@ func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (a *account
 	if !ok {
 		return nil, fmt.Errorf("default_alphabet %q is not known", c.DefaultAlphabet)
 	}
+	shape, ok := shapes[c.MessageID]
+	if !ok {
+		return nil, fmt.Errorf("message_id %q is not known", c.MessageID)
+	}
 	a = &account{
 		Account:   *c,
 		version:   p.version,
 		alphabet:  alphabet,
+		shape:     shape,
 		match:     template.Options{Sign: c.SignName},
 		quirks:    newReceiptForm(c.Receipt),
 		templates: p.templates,
 		classes:   p.classes,
 		set:       p.set,
+		longest:   p.longest,
 	}
 	if len(c.Templates) > 0 || len(c.Signatures) > 0 {
 		// For a subset an empty list means none; in a policy it means all.
@@ -168,7 +195,21 @@ func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (a *account
 		a.route = p.routes[c.Route]
 	}
 	a.addCharges()
-	return a, nil
+	return a, a.nameDefaults()
+}
+
+// nameDefaults makes the table of sm_default_msg_id. Like the fallback template its templates need not be
+// among those that the account's texts are matched with.
+func (a *account) nameDefaults() error {
+	a.defaultMsgs = make(map[uint8]string, len(a.DefaultMsgIDs))
+	for key, code := range a.DefaultMsgIDs {
+		id, err := strconv.ParseUint(key, 10, 8)
+		if err != nil || id == 0 || a.templates[code] == nil {
+			return fmt.Errorf("default_msg_ids %q: %q is not an id with a template", key, code)
+		}
+		a.defaultMsgs[uint8(id)] = code
+	}
+	return nil
 }
 
 func listed(names []string) []string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"smppbridge/bridge/template"
 	"smppbridge/smpp"
 	"smppbridge/store"
 )
@@ -13,6 +14,7 @@ var (
 	errNoText   = errors.New("message has no text")
 	errExpired  = errors.New("validity_period is over before the message may be sent")
 	errLongPart = errors.New("part of a long message is longer than a message")
+	errLongText = errors.New("text is longer than any template with its variables")
 )
 
 // maxPart is how many octets one part of a long message may have. Real parts have some 140, or a few
@@ -62,69 +64,128 @@ func (b *Bridge) refuse(sub *submission, err error) {
 // decide turns a submit_sm into the message that is to be accepted. It is the first of the two
 // conversions of a message's life. A refusal is a *smpp.StatusError.
 func (a *account) decide(m *smpp.SubmitSM, now time.Time) (store.Message, error) {
-	phone, err := normalizePhone(m.DestinationAddr, m.DestAddrTON, a.CountryCode)
+	msg, err := a.content(m, now)
+	if err != nil {
+		return store.Message{}, err
+	}
+	to := store.Address{TON: m.DestAddrTON, NPI: m.DestAddrNPI, Addr: m.DestinationAddr}
+	if err := a.address(&msg, to, m.ScheduleDeliveryTime); err != nil {
+		return store.Message{}, err
+	}
+	// What is answered after the API: not a part, which is never sent by itself, nor what is to be sent later.
+	if a.Ack == ackSubmitted && msg.SendAt == 0 && msg.Segment.Total == 0 {
+		msg.AnswerBy = now.Add(a.AckWithin.Std()).UnixMilli()
+	}
+	return msg, nil
+}
+
+// content is decide but for the destination.
+func (a *account) content(m *smpp.SubmitSM, now time.Time) (store.Message, error) {
+	if err := a.checkFields(m); err != nil {
+		return store.Message{}, err
+	}
+	named, err := a.naming(m)
 	if err != nil {
 		return store.Message{}, err
 	}
 	msg := store.Message{
 		Account:            a.SystemID,
 		Source:             store.Address{TON: m.SourceAddrTON, NPI: m.SourceAddrNPI, Addr: m.SourceAddr},
-		Dest:               store.Address{TON: m.DestAddrTON, NPI: m.DestAddrNPI, Addr: m.DestinationAddr},
 		ServiceType:        m.ServiceType,
 		ESMClass:           m.ESMClass,
 		ProtocolID:         m.ProtocolID,
 		Priority:           m.PriorityFlag,
 		DataCoding:         m.DataCoding,
 		RegisteredDelivery: m.RegisteredDelivery,
-		Phone:              phone,
 		Wants:              wants(m.RegisteredDelivery),
 		KeepText:           a.KeepTexts,
 		PolicyVersion:      a.version,
+		Shape:              a.shape,
 	}
 	concat, payload, part, err := m.Segment()
 	if err != nil {
 		return store.Message{}, err
 	}
 	validity := a.Validity.Std()
-	if !part {
-		text, err := smpp.DecodeText(m.DataCoding, a.alphabet, payload)
-		if err != nil {
+	if part {
+		if err := a.fillPart(&msg, payload, named); err != nil {
 			return store.Message{}, err
 		}
-		t, err := a.fill(&msg, text)
+		msg.Segment = store.Segment{Ref: concat.Ref, Total: concat.Total, Seq: concat.Seq}
+	} else {
+		t, err := a.fillWhole(&msg, payload, named)
 		if err != nil {
 			return store.Message{}, err
 		}
 		if v := t.class.Validity.Std(); validity == 0 || v > 0 && v < validity {
 			validity = v
 		}
-	} else {
-		if len(payload) > maxPart {
-			return store.Message{}, &smpp.StatusError{Status: smpp.StatusInvMsgLen, Err: errLongPart}
-		}
-		// Refuse a coding that could not be read once the parts are joined.
-		if _, err := smpp.DecodeText(m.DataCoding, a.alphabet, ""); err != nil {
-			return store.Message{}, err
-		}
-		msg.Text = payload
-		msg.Segment = store.Segment{Ref: concat.Ref, Total: concat.Total, Seq: concat.Seq}
 	}
-	return msg, a.schedule(&msg, m, now, validity)
+	msg.Preferred = m.PriorityFlag > 0 && a.Priority != priorityIgnore && !msg.Urgent
+	if msg.Echo, err = echo(m.TLVs); err != nil {
+		return store.Message{}, err
+	}
+	if err := schedule(&msg, m, now, validity); err != nil {
+		return store.Message{}, err
+	}
+	return msg, nil
+}
+
+// address sets where msg goes, and what is known of it only then.
+func (a *account) address(msg *store.Message, to store.Address, scheduled string) (err error) {
+	msg.Dest = to
+	if msg.Phone, err = normalizePhone(to.Addr, to.TON, a.CountryCode); err != nil {
+		return err
+	}
+	if a.Dedupe > 0 {
+		msg.Digest, msg.DedupeFor = digest(msg, scheduled), a.Dedupe.Std().Milliseconds()
+	}
+	return nil
+}
+
+// fillWhole sets what the API needs of a message that came in one piece.
+func (a *account) fillWhole(msg *store.Message, payload string, n naming) (*approved, error) {
+	if n.params != nil {
+		return a.fillParams(msg, n)
+	}
+	text, err := smpp.DecodeText(msg.DataCoding, a.alphabet, payload)
+	if err != nil {
+		return nil, err
+	}
+	return a.fill(msg, text, n)
+}
+
+// fillPart keeps the octets of a part, and what its ESME has named, until the message is joined.
+func (a *account) fillPart(msg *store.Message, payload string, n naming) error {
+	switch {
+	case n.params != nil:
+		return &smpp.StatusError{Status: smpp.StatusOptParNotAllwd, Err: errParamsPart}
+	case len(payload) > maxPart:
+		return &smpp.StatusError{Status: smpp.StatusInvMsgLen, Err: errLongPart}
+	}
+	// Refuse now what could not be read once the parts are joined.
+	if err := smpp.CheckPart(msg.DataCoding, a.alphabet, payload); err != nil {
+		return err
+	}
+	msg.Text, msg.TemplateCode, msg.SignName = payload, n.code, n.sign
+	msg.OneReceipt = a.Receipt.Parts == receiptLast
+	return nil
 }
 
 // fill sets what the API needs from a text: template, signature, parameters.
-func (a *account) fill(msg *store.Message, text string) (*approved, error) {
-	if text == "" {
+func (a *account) fill(msg *store.Message, text string, n naming) (*approved, error) {
+	switch {
+	case text == "" && n.code == "":
 		return nil, &smpp.StatusError{Status: smpp.StatusInvDftMsgID, Err: errNoText}
+	case len(text) > a.longest:
+		return nil, &smpp.StatusError{Status: smpp.StatusInvMsgLen, Err: errLongText}
 	}
-	match, err := a.set.Match(text, a.match)
+	match, err := a.find(text, n)
 	if err != nil {
-		if a.fallback == nil {
-			return nil, &smpp.StatusError{Status: smpp.StatusInvDftMsgID, Err: err}
-		}
-		if match, err = a.set.Fill(a.fallback.Code, text, a.match); err != nil {
-			return nil, &smpp.StatusError{Status: smpp.StatusInvDftMsgID, Err: err}
-		}
+		return nil, &smpp.StatusError{Status: smpp.StatusInvDftMsgID, Err: err}
+	}
+	if n.sign != "" && match.SignName != n.sign {
+		return nil, &smpp.StatusError{Status: smpp.StatusInvOptParamVal, Err: errOtherSign}
 	}
 	t := a.templates[match.Code]
 	msg.SignName, msg.TemplateCode, msg.Params = match.SignName, match.Code, match.Params
@@ -132,22 +193,39 @@ func (a *account) fill(msg *store.Message, text string) (*approved, error) {
 	return t, nil
 }
 
+// find finds the template of a text: the one that was named, or the one that matches best, or the
+// account's fallback.
+func (a *account) find(text string, n naming) (template.Match, error) {
+	opts := a.match
+	if n.sign != "" {
+		opts.Sign = n.sign
+	}
+	if n.code != "" {
+		return a.set.Named(n.code, text, opts)
+	}
+	match, err := a.set.Match(text, opts)
+	if err != nil && a.fallback != nil {
+		return a.set.Fill(a.fallback.Code, text, opts)
+	}
+	return match, err
+}
+
 // schedule sets when msg may be sent and until when it is worth sending. The ESME may shorten
 // the validity of the class and the account, not lengthen it: an old one-time code does harm.
-func (a *account) schedule(msg *store.Message, m *smpp.SubmitSM, now time.Time, validity time.Duration) error {
-	start, err := m.Schedule(now)
+func schedule(msg *store.Message, m *smpp.SubmitSM, now time.Time, validity time.Duration) error {
+	start, err := sendAt(m, now)
 	if err != nil {
 		return err
 	}
-	if start.After(now) {
-		msg.SendAt = start.UnixMilli()
-	} else {
+	if start.IsZero() {
 		start = now
+	} else {
+		msg.SendAt = start.UnixMilli()
 	}
 	if validity > 0 {
 		msg.Expires = start.Add(validity).UnixMilli()
 	}
-	until, err := m.Expiry(now)
+	until, err := expiry(m, now)
 	switch {
 	case err != nil:
 		return err
