@@ -146,6 +146,15 @@ func answer(action string, f failure, now time.Time) bridge.Answer {
 // Answer.Code: 0 for "OK".
 func CommandStatus(code string) uint32 { return lookup(code, 0).status }
 
+// StatusOfErr is the command_status for an ESME that waits for the API's answer, by the err that its
+// receipt would have: ESME_RSUBMITFAIL for one that the table does not have.
+func StatusOfErr(err string) uint32 {
+	if st, known := statuses[err]; known {
+		return st
+	}
+	return csFail
+}
+
 // phoneLimitCode tells the windows of the per-phone limit apart. The API names them in the
 // message only ("触发分钟级流控Permits:1"), which is why the message is looked at, and not kept.
 func phoneLimitCode(message string) string {
