@@ -232,6 +232,7 @@ func (n *node) startBridge(start context.Context) error {
 			EnquireLink:     n.opts.SMPP.EnquireLink.Std(),
 			ResponseTimeout: n.opts.SMPP.ResponseTimeout.Std(),
 		},
+		StatusOf:   func(err string) smpp.Status { return smpp.Status(aliyun.StatusOfErr(err)) },
 		OnPolicy:   n.setRoutes,
 		Retention:  n.opts.Retention.Std(),
 		Paused:     n.opts.Paused,
