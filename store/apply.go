@@ -135,6 +135,8 @@ func (t *txn) applyCommand(kind Kind, body []byte) (Result, error) {
 		return t.putPolicy(c), nil
 	case *Purge:
 		return t.purge(c), nil
+	case *Replace:
+		return t.replace(c), nil
 	}
 	return nil, fmt.Errorf("command of kind %d is not applied: %w", kind, errCodec)
 }

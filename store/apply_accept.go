@@ -35,10 +35,15 @@ func (t *txn) accept(body []byte) (Result, error) {
 			set = &sets[index]
 			open = counted[index] == string(v.account) && counted[index] != ""
 		}
+		if v.flags&flagGrouped == 0 {
+			multi.end(t)
+		}
 		result.Items[i] = t.acceptMessage(raw, &v, set, open)
-		multi.next(t, v.flags&flagGrouped != 0, result.Items[i])
+		multi.add(&result.Items[i])
 	}
 	multi.end(t)
+	t.dropRecent(2 * t.noted)
+	t.noted = 0
 	if err := r.d.end(); err != nil {
 		return nil, fmt.Errorf("accept: %w", err)
 	}
@@ -66,21 +71,60 @@ func (t *txn) acceptMessage(raw []byte, v *messageView, set *chargeSet, counted 
 	if v.policy != 0 && v.policy != t.meta.policy {
 		return AcceptItem{Code: AcceptStalePolicy}
 	}
+	if v.digest != nil {
+		if first := t.duplicate(v); first != 0 {
+			return AcceptItem{Code: AcceptDuplicate, Number: first}
+		}
+	}
 	if set != nil {
 		if limit, _ := set.room(t.at); limit >= 0 {
 			return AcceptItem{Code: AcceptOverLimit, Limit: uint8(limit)}
 		}
 		set.add(t)
 	}
-	t.meta.nextNumber++
-	n := Number(t.meta.nextNumber)
+	n := t.number(v.shape())
 	t.put(bktMessages, key8(uint64(n)), raw)
+	if v.digest != nil {
+		t.note(n, v)
+	}
 	if v.concatenated() {
 		t.acceptPart(n, raw, v, counted)
 	} else {
 		t.create(n, Status{State: StateAccepted, Action: v.send(), DueAt: sendDue(t.at, v), Counted: counted})
 	}
 	return AcceptItem{Code: AcceptOK, Number: n}
+}
+
+// number gives a number. One whose spelling in a short shape is that of a message that exists is
+// left out, so that a message_id names one message; that takes more messages than the shape has
+// spellings, and costs nothing before.
+func (t *txn) number(s Shape) Number {
+	t.meta.nextNumber++
+	if m := s.modulus(); m > 0 {
+		for t.meta.nextNumber > m && t.spelt(t.meta.nextNumber, m) {
+			t.meta.nextNumber++
+		}
+	}
+	return Number(t.meta.nextNumber)
+}
+
+// spelt reports whether there is a message, or a group whose head was deleted, with a number that
+// is n modulo m.
+func (t *txn) spelt(n, m uint64) bool {
+	oldest := n
+	if _, k, _ := t.seek(bktStates, key8(0)); len(k) == 8 {
+		oldest = min(oldest, binary.BigEndian.Uint64(k))
+	}
+	if _, k, _ := t.seek(bktGroups, headKey(0)); len(k) == 9 {
+		oldest = min(oldest, binary.BigEndian.Uint64(k[1:]))
+	}
+	for n >= oldest+m {
+		n -= m
+		if t.get(bktStates, key8(n)) != nil || t.get(bktGroups, headKey(Number(n))) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // sendDue is when a message is due to be sent, or, if it has expired by then, to be closed.

@@ -1,15 +1,41 @@
 package store
 
+import "slices"
+
 // An end is how a message becomes final.
 type end struct {
 	ending Ending
 	err    string
 	doneAt int64 // by the report's own time; 0 = now
+
+	// answers: it was surely not sent. A submit_sm_resp that still waits for an outcome says so.
+	answers bool
+
+	// Parts of a set that end together. Of those with OneReceipt the one has the receipt; 0 = none has.
+	parts bool
+	one   Number
+}
+
+// fits reports whether a message with flags wants a receipt of an ending.
+func fits(flags uint32, e Ending) bool {
+	if e == EndDelivered {
+		return flags&flagSuccess != 0
+	}
+	return flags&flagFailure != 0
+}
+
+// wanted reports whether message n has a receipt.
+func (e *end) wanted(n Number, v *messageView) bool {
+	if e.parts && v.flags&flagOneReceipt != 0 {
+		return n == e.one
+	}
+	return fits(v.flags, e.ending)
 }
 
 // final ends message n, whose status is was: nothing is due any more, its account's level goes
 // down, its texts are erased, its receipt enters the outbox if it is wanted. A joined message
-// ends its parts with it and has no receipt of its own.
+// ends its parts with it and has no receipt of its own; nor has one whose submit_sm_resp says how it
+// ended.
 func (t *txn) final(n Number, was *Status, e end) {
 	if t.err != nil {
 		return
@@ -24,9 +50,12 @@ func (t *txn) final(n Number, was *Status, e end) {
 	if e.doneAt > 0 { // clocks differ: a receipt says neither that it is from the future nor older than the message
 		next.DoneAt = max(min(e.doneAt, t.at), was.AcceptedAt)
 	}
-	wants, failure := Wants(v.flags&flagSuccess), Wants(v.flags&flagFailure)
-	if e.ending == EndDelivered && wants != 0 || e.ending != EndDelivered && failure != 0 {
+	next.Refused = e.answers && e.ending != EndDelivered && t.at < v.answerBy
+	if !next.Refused && e.wanted(n, &v) {
 		next.Receipt = t.queueReceipt(n, raw, &next)
+	}
+	if v.digest != nil && (next.Refused || e.ending != EndDelivered && e.ending != EndUnknown) {
+		t.forget(n, &v) // it was not delivered: the same message may come again
 	}
 	if v.flags&hasTexts != 0 && v.flags&flagKeepText == 0 {
 		erased, err := eraseTexts(t.arena.empty(len(raw)), raw, &v)
@@ -82,8 +111,30 @@ func (t *txn) endParts(whole Number, raw []byte, e end) {
 		t.fail(err)
 		return
 	}
-	for _, n := range m.Parts {
-		if was, ok := t.status(n); ok && was.State == StateJoined && was.Whole == whole {
+	parts := slices.DeleteFunc(m.Parts, func(n Number) bool {
+		was, ok := t.status(n)
+		return !ok || was.State != StateJoined || was.Whole != whole
+	})
+	t.endTogether(parts, e)
+}
+
+// endTogether makes parts of one set final, in order of Seq. Those with OneReceipt have one receipt
+// if any of them wants it: the last one's.
+func (t *txn) endTogether(parts []Number, e end) {
+	e.parts, e.one, e.answers = true, 0, false
+	var last Number
+	wanted := false
+	for _, n := range parts {
+		if _, v := t.message(n); v.flags&flagOneReceipt != 0 {
+			last = n
+			wanted = wanted || fits(v.flags, e.ending)
+		}
+	}
+	if wanted {
+		e.one = last
+	}
+	for _, n := range parts {
+		if was, ok := t.status(n); ok {
 			t.final(n, &was, e)
 		}
 	}
@@ -159,7 +210,7 @@ func (t *txn) close(c *Close) *CloseResult {
 		if !ok || was.Revision != it.Revision || !closes(it.Ending, &was) {
 			continue
 		}
-		e := end{ending: it.Ending, err: it.Err}
+		e := end{ending: it.Ending, err: it.Err, answers: was.Action.Sends()} // else it may have been sent
 		if was.State == StatePart {
 			t.endSet(it.Number, e)
 		} else {

@@ -89,8 +89,6 @@ func (t *txn) newestSet(m *Message) (key []byte, set partSet) {
 // join makes one message of a complete set. Its other fields are the first part's; it is sent
 // when the last of its parts may be, and expires with the first.
 func (t *txn) join(numbers []Number) {
-	t.meta.nextNumber++
-	whole := Number(t.meta.nextNumber)
 	var m Message
 	var text strings.Builder
 	for i, n := range numbers {
@@ -111,8 +109,8 @@ func (t *txn) join(numbers []Number) {
 	}
 	m.Text, m.Wants, m.Segment, m.Parts = text.String(), 0, Segment{}, numbers
 	m.OneReceipt, m.Grouped, m.AnswerBy, m.Digest, m.DedupeFor, m.Echo = false, false, 0, [16]byte{}, 0, "" // the parts'
-	raw := appendMessage(nil, &m)
-	t.put(bktMessages, key8(uint64(whole)), raw)
+	whole := t.number(m.Shape)
+	t.put(bktMessages, key8(uint64(whole)), appendMessage(nil, &m))
 	v := messageView{flags: messageFlags(&m), sendAt: m.SendAt, expires: m.Expires}
 	t.create(whole, Status{State: StateAccepted, Action: v.send(), DueAt: sendDue(t.at, &v)})
 	for _, n := range numbers {
@@ -146,9 +144,5 @@ func (t *txn) endSet(first Number, e end) {
 		return
 	}
 	t.del(bktParts, key)
-	for _, n := range set.numbers() {
-		if was, ok := t.status(n); ok {
-			t.final(n, &was, e)
-		}
-	}
+	t.endTogether(set.numbers(), e)
 }

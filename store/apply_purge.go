@@ -26,6 +26,7 @@ func (t *txn) purge(c *Purge) *PurgeResult {
 	r.More = t.purgeAttempts(c.Before, looks) || r.More
 	r.More = t.purgeSends(looks) || r.More
 	r.More = t.purgeOrphans(looks) || r.More
+	r.More = t.dropRecent(looks) || r.More
 	return r
 }
 
@@ -155,6 +156,9 @@ func (t *txn) purgeOrphans(looks int) (more bool) {
 // purgeFront deletes entries from the front of a bucket until one is not gone, at most looks of
 // them.
 func (t *txn) purgeFront(id bucketID, looks int, gone func(k, raw []byte) bool) (more bool) {
+	if looks <= 0 {
+		return false
+	}
 	var keys [][]byte
 	c := t.bucket(id).Cursor()
 	for k, raw := c.First(); k != nil && gone(k, raw); k, raw = c.Next() {

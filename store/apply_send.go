@@ -135,7 +135,7 @@ func (t *txn) applyOutcome(o *Outcome, a *attemptRecord, m *memberRecord, was *S
 	case OutcomeAccepted:
 		next.State, next.Action, next.DueAt = StateSent, ActionReport, o.DueAt
 	case OutcomeRejected:
-		t.final(m.number, was, end{ending: o.Ending, err: o.Err})
+		t.final(m.number, was, end{ending: o.Ending, err: o.Err, answers: true})
 		return
 	case OutcomeRetry:
 		t.giveBackMember(a, m)

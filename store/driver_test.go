@@ -42,7 +42,7 @@ func (d *driver) attempt() AttemptID {
 	return AttemptID(1 + d.pick(1+int(d.h.machine.meta.nextAttempt)))
 }
 func (d *driver) ending() Ending {
-	return []Ending{EndDelivered, EndExpired, EndUndeliverable, EndUnknown, EndRejected}[d.pick(5)]
+	return []Ending{EndDelivered, EndExpired, EndUndeliverable, EndUnknown, EndRejected, EndDeleted}[d.pick(6)]
 }
 func (d *driver) soon() int64 { return d.h.now + d.rnd.Int64N(20_000) }
 
@@ -67,7 +67,9 @@ func (d *driver) next() Command {
 		return c
 	case k < 72:
 		return d.report()
-	case k < 78:
+	case k < 75:
+		return d.replace()
+	case k < 80:
 		n := d.number()
 		return &Found{Items: []FoundItem{{Number: n, Revision: d.revision(n), Sent: d.chance(30), Retry: d.chance(50), DueAt: d.soon()}}}
 	case k < 86:
@@ -130,6 +132,7 @@ func (d *driver) accept() Command {
 		if d.chance(10) {
 			m.PolicyVersion = uint64(1 + d.pick(3))
 		}
+		d.more(&m, i)
 		set := 0
 		if d.chance(10) {
 			set = -1
@@ -140,11 +143,47 @@ func (d *driver) accept() Command {
 	return c
 }
 
+// more gives a message what few have.
+func (d *driver) more(m *Message, place int) {
+	m.Preferred, m.OneReceipt, m.Shape = d.chance(30), d.chance(50), Shape(d.pick(3))
+	m.Grouped = place > 0 && d.chance(40) || d.chance(3)
+	if d.chance(30) {
+		m.Echo = fmt.Sprint("echo", d.pick(100))
+	}
+	if d.chance(40) {
+		m.AnswerBy = d.h.now + 5000
+	}
+	if d.chance(30) {
+		m.Digest, m.DedupeFor = [16]byte{9: byte(1 + d.pick(4))}, int64(d.pick(4))*4000
+	}
+}
+
+func (d *driver) replace() Command {
+	n := d.number()
+	if items, _, _, err := d.h.Waiting(d.account(), WaitCursor{}, 20, func(*Message) bool { return true }); err == nil && len(items) > 0 && d.chance(80) {
+		n = items[d.pick(len(items))].Number
+	}
+	m := message("another")
+	m.Wants, m.KeepText, m.Phone, m.Urgent = Wants(d.pick(4)), d.chance(20), "13000000000", d.chance(30)
+	m.Text = fmt.Sprintf("<replaced %d>", d.pick(20))
+	if d.chance(30) {
+		m.SendAt = d.soon()
+	}
+	if d.chance(30) {
+		m.Expires = d.soon()
+	}
+	if d.chance(10) {
+		m.PolicyVersion = uint64(1 + d.pick(3))
+	}
+	d.more(&m, 1)
+	return &Replace{Number: n, Revision: d.revision(n), Message: m}
+}
+
 func (d *driver) begin() Command {
 	c := &Begin{}
 	for range 1 + d.pick(2) {
 		a := BeginAttempt{Route: "main", CallBy: d.soon()}
-		due, err := d.h.Due([]Action{ActionSend, ActionUrgent}[d.pick(2)], d.h.now, 4)
+		due, err := d.h.Due([]Action{ActionSend, ActionUrgent, ActionPrefer}[d.pick(3)], d.h.now, 4)
 		if err != nil {
 			d.h.t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -26,19 +27,18 @@ func (g groupList) numbers() []Number {
 // A run gathers the accepted ones of the messages of an Accept that are one submit_multi.
 type run struct{ members []Number }
 
-// next takes a result: a message that is not grouped ends the run before it and may begin another
-// one. Who is accepted first is the head. A message that was refused, or was there already, is not
-// of the group: its receipt, if it has one, goes by another message_id.
-func (g *run) next(t *txn, grouped bool, it AcceptItem) {
-	if !grouped {
-		g.end(t)
-	}
-	if it.Code == AcceptOK {
+// add takes the result of a message. Who is accepted first is the head. A message that was refused,
+// or is a duplicate, is not of the group: its receipt, if it has one, goes by another message_id.
+func (g *run) add(it *AcceptItem) {
+	switch {
+	case it.Code == AcceptOK:
 		g.members = append(g.members, it.Number)
+	case it.Code == AcceptDuplicate && slices.Contains(g.members, it.Number): // of one beside it
+		it.Number = g.members[0]
 	}
 }
 
-// end writes the group, if it is one.
+// end writes the group, if it is one, and begins another.
 func (g *run) end(t *txn) {
 	if len(g.members) > 1 {
 		head := binary.BigEndian.AppendUint64(t.arena.empty(8), uint64(g.members[0]))

@@ -67,7 +67,9 @@ func (m *model) compare(h *harness) error {
 			return fmt.Errorf("message %s\n got %+v\nwant %+v", n, msg, x.Message)
 		}
 	}
-	for _, check := range []func(*harness) error{m.compareDue, m.compareOutbox, m.compareAttempts, m.compareFigures} {
+	for _, check := range []func(*harness) error{
+		m.compareDue, m.compareOutbox, m.compareAttempts, m.compareFigures, m.compareGroups, m.compareWaiting, m.compareRecent,
+	} {
 		if err := check(h); err != nil {
 			return err
 		}
@@ -77,7 +79,7 @@ func (m *model) compare(h *harness) error {
 
 // compareDue: each message is due for its action, once, in order of time.
 func (m *model) compareDue(h *harness) error {
-	for a := ActionSend; a <= ActionUrgent; a++ {
+	for a := ActionSend; a <= ActionPrefer; a++ {
 		items, err := h.Due(a, maxTime, 1<<30)
 		if err != nil {
 			return err
@@ -111,7 +113,7 @@ func (m *model) compareOutbox(h *harness) error {
 		for _, r := range h.outbox(account) {
 			n, ok := m.outbox[r.Seq]
 			x := m.messages[n]
-			if !ok || n != r.Number || x.Account != account || r.Ending != x.Ending || r.Err != x.Err || r.DoneAt != x.DoneAt || r.Seq <= last {
+			if !ok || m.head(n) != r.Number || r.Shape != x.Shape || r.Echo != x.Echo || r.Source != x.Source || r.Dest != x.Dest || x.Account != account || r.Ending != x.Ending || r.Err != x.Err || r.DoneAt != x.DoneAt || r.Seq <= last {
 				return fmt.Errorf("outbox of %s: %+v", account, r)
 			}
 			last = r.Seq
@@ -221,10 +223,19 @@ func checkProgress(t *testing.T, n Number, was, is *Status, c Command) {
 			bad("an uncertain attempt was repeated unresolved")
 		}
 	}
-	if is.State == StateFinal && (is.Ending == EndExpired || is.Ending == EndRejected) && (was.State == StateSent || was.State == StateUncertain || was.State == StateSending) {
+	if is.State == StateFinal && (is.Ending == EndExpired || is.Ending == EndRejected || is.Ending == EndDeleted) && (was.State == StateSent || was.State == StateUncertain || was.State == StateSending) {
 		if _, closed := c.(*Close); closed {
 			bad("what may have been sent was ended as if it had not")
 		}
+	}
+	if is.Refused && (is.State != StateFinal || was.State == StateSent || is.Receipt != 0 || is.Ending == EndDelivered) {
+		bad("what was sent was refused, or has a receipt beside its answer")
+	}
+	if _, report := c.(*Report); is.Refused && report {
+		bad("a report refused")
+	}
+	if _, replaced := c.(*Replace); replaced && (is.State != was.State || is.Attempt != was.Attempt) {
+		bad("a Replace moved more than the message")
 	}
 	if is.Counted && is.State == StateFinal {
 		bad("a final message counts as open")

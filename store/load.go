@@ -33,7 +33,7 @@ func (s *Store) load(path string) (*loaded, error) {
 		file: &file{db: db},
 		machine: &machine{
 			meters: map[string]*meter{}, phones: map[string]*phone{}, nodes: map[string]uint64{},
-			binds: map[string][]Bind{}, sessions: map[sessionKey]string{},
+			binds: map[string][]Bind{}, sessions: map[sessionKey]string{}, recent: map[string]map[digest]recentMessage{},
 		},
 		view: view{
 			nodes: map[string]uint64{}, binds: map[string][]Bind{}, outbox: map[string]int{},
@@ -108,6 +108,7 @@ func (l *loaded) rebuild(tx *bolt.Tx) error {
 		{bktOutbox, l.loadOutbox},
 		{bktOrphans, l.loadOrphan},
 		{bktAttempts, l.loadAttempt},
+		{bktRecent, l.loadRecent},
 	}
 	for _, step := range steps {
 		c := step.bucket.find(tx).Cursor()
@@ -183,6 +184,19 @@ func (l *loaded) loadOrphan(_ *bolt.Tx, k, v []byte) error {
 		l.view.changeOrphan(orphanChange{bizID: strings.Clone(r.BizID), id: binary.BigEndian.Uint64(k)})
 	}
 	return err
+}
+
+// loadRecent takes the entries as they ascend, so that of two with one digest the later one stays.
+func (l *loaded) loadRecent(_ *bolt.Tx, k, v []byte) error {
+	d := decoder{b: v}
+	dig, account := d.recent()
+	if err := d.end(); err != nil || len(k) != 16 {
+		return fmt.Errorf("entry: %w", errCodec)
+	}
+	l.machine.setRecent(account, dig, recentMessage{
+		until: int64(binary.BigEndian.Uint64(k)), number: Number(binary.BigEndian.Uint64(k[8:])),
+	})
+	return nil
 }
 
 // loadAttempt brings an attempt into the index by BizID if messages of it are open.

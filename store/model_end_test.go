@@ -22,7 +22,7 @@ func (m *model) finish(o Outcome) bool {
 		case OutcomeAccepted:
 			m.set(n, StateSent, ActionReport, o.DueAt)
 		case OutcomeRejected:
-			m.end(n, o.Ending, o.Err, 0)
+			m.end(n, modelEnd{ending: o.Ending, err: o.Err, surely: true})
 		case OutcomeRetry:
 			m.giveBack(o.Attempt, n)
 			m.set(n, StateRetry, sendAction(&x.Message), m.unlessExpired(n, o.DueAt))
@@ -45,18 +45,61 @@ func (m *model) unlessExpired(n Number, at int64) int64 {
 	return at
 }
 
+// A modelEnd is how a message ends; surely: it surely was not sent.
+type modelEnd struct {
+	ending Ending
+	err    string
+	doneAt int64
+	surely bool
+}
+
 // end makes a message final, and its parts with it.
-func (m *model) end(n Number, e Ending, err string, doneAt int64) {
+func (m *model) end(n Number, e modelEnd) {
+	x := m.messages[n]
+	x.Refused = e.surely && e.ending != EndDelivered && m.now < x.AnswerBy
+	m.endOne(n, e, !x.Refused && x.wanted(e.ending))
+	m.endParts(x.Parts, e)
+}
+
+func (x *modelMessage) wanted(e Ending) bool {
+	return e == EndDelivered && x.Wants&WantsSuccess != 0 || e != EndDelivered && x.Wants&WantsFailure != 0
+}
+
+// endParts: those with OneReceipt have one receipt, with the highest Seq, if one of them wants it.
+func (m *model) endParts(parts []Number, e modelEnd) {
+	receipts, last, one := map[Number]bool{}, Number(0), false
+	for _, n := range parts {
+		x := m.messages[n]
+		receipts[n] = x.wanted(e.ending) && !x.OneReceipt
+		if x.OneReceipt {
+			one = one || x.wanted(e.ending)
+			if last == 0 || x.Segment.Seq > m.messages[last].Segment.Seq {
+				last = n
+			}
+		}
+	}
+	if one {
+		receipts[last] = true
+	}
+	for _, n := range parts {
+		m.endOne(n, e, receipts[n])
+	}
+}
+
+func (m *model) endOne(n Number, e modelEnd, receipt bool) {
 	x := m.messages[n]
 	m.set(n, StateFinal, 0, 0)
-	x.Ending, x.Err, x.DoneAt = e, err, m.now
-	if doneAt > 0 {
-		x.DoneAt = max(min(doneAt, m.now), x.AcceptedAt)
+	x.Ending, x.Err, x.DoneAt = e.ending, e.err, m.now
+	if e.doneAt > 0 {
+		x.DoneAt = max(min(e.doneAt, m.now), x.AcceptedAt)
 	}
-	if e == EndDelivered && x.Wants&WantsSuccess != 0 || e != EndDelivered && x.Wants&WantsFailure != 0 {
+	if receipt {
 		m.seqs++
 		m.outbox[m.seqs] = n
 		x.Receipt = m.seqs
+	}
+	if x.Refused || e.ending != EndDelivered && e.ending != EndUnknown {
+		m.forget(n)
 	}
 	if !x.KeepText {
 		x.Text, x.Params = "", ""
@@ -64,11 +107,6 @@ func (m *model) end(n Number, e Ending, err string, doneAt int64) {
 	if x.Counted {
 		x.Counted = false
 		m.open[x.Account]--
-	}
-	for _, p := range x.Parts {
-		if m.messages[p] != nil {
-			m.end(p, e, err, doneAt)
-		}
 	}
 }
 
@@ -91,7 +129,7 @@ func (m *model) report(r DeliveryReport) (code ReportCode) {
 		return ReportMismatch
 	}
 	delete(m.orphans, r.Orphan)
-	m.end(r.Number, r.Ending, r.Err, r.DoneAt)
+	m.end(r.Number, modelEnd{ending: r.Ending, err: r.Err, doneAt: r.DoneAt})
 	return ReportApplied
 }
 
@@ -117,16 +155,18 @@ func (m *model) close(it CloseItem) int {
 	if x == nil || x.Revision != it.Revision {
 		return 0
 	}
+	e := modelEnd{ending: it.Ending, err: it.Err}
 	givenUp := it.Ending == EndUnknown || it.Ending == EndUndeliverable
 	switch x.State {
 	case StateAccepted, StateRetry:
-		m.end(it.Number, it.Ending, it.Err, 0)
+		e.surely = true
+		m.end(it.Number, e)
 		return 1
 	case StateSent, StateUncertain:
 		if !givenUp {
 			return 0
 		}
-		m.end(it.Number, it.Ending, it.Err, 0)
+		m.end(it.Number, e)
 		return 1
 	case StatePart:
 		for _, set := range m.sets {
@@ -134,11 +174,13 @@ func (m *model) close(it CloseItem) int {
 				continue
 			}
 			m.dropSet(set)
+			var parts []Number
 			for seq := uint8(1); seq <= x.Segment.Total; seq++ {
 				if n := set.parts[seq]; n != 0 {
-					m.end(n, it.Ending, it.Err, 0)
+					parts = append(parts, n)
 				}
 			}
+			m.endParts(parts, e)
 			return 1
 		}
 	}

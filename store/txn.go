@@ -18,6 +18,7 @@ type machine struct {
 	nodes    map[string]uint64 // current incarnation by node
 	binds    map[string][]Bind // by account, in order of sessionKey
 	sessions map[sessionKey]string
+	recent   map[string]map[digest]recentMessage // by account
 }
 
 // A sessionKey names a session of the cluster.
@@ -41,6 +42,7 @@ type txn struct {
 
 	dirty     []*meter // to be written before the commit
 	newPhones []*phone // of which no charge may have been made
+	noted     int      // messages with a digest that the entry has accepted so far
 	view      changes  // what readers see after the commit
 }
 
