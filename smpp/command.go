@@ -5,8 +5,7 @@ import "fmt"
 // A CommandID is a PDU's command_id (SMPP 3.4, 5.1.2.1).
 type CommandID uint32
 
-// The command_ids of SMPP 3.4. What the server does not serve yet is here too,
-// so that such a request gets its own response and not a generic_nack.
+// The command_ids of SMPP 3.4.
 const (
 	GenericNackID         CommandID = 0x80000000
 	BindReceiverID        CommandID = 0x00000001
@@ -70,7 +69,7 @@ func ParseCommandID(name string) (CommandID, bool) {
 }
 
 // commandOther is the index of every command_id that is not in commandIDs.
-const commandOther = 26
+const commandOther = 27
 
 // index returns a small number for id that arrays of counters are indexed by.
 func (id CommandID) index() int {
@@ -100,13 +99,13 @@ var (
 		QuerySMID, QuerySMRespID, SubmitSMID, SubmitSMRespID, DeliverSMID, DeliverSMRespID,
 		UnbindID, UnbindRespID, ReplaceSMID, ReplaceSMRespID, CancelSMID, CancelSMRespID,
 		BindTransceiverID, BindTransceiverRespID, OutbindID, EnquireLinkID, EnquireLinkRespID,
-		SubmitMultiID, SubmitMultiRespID, DataSMID, DataSMRespID,
+		SubmitMultiID, SubmitMultiRespID, DataSMID, DataSMRespID, AlertNotificationID,
 	}
 	commandNames = [commandOther + 1]string{
 		"generic_nack", "bind_receiver", "bind_receiver_resp", "bind_transmitter", "bind_transmitter_resp",
 		"query_sm", "query_sm_resp", "submit_sm", "submit_sm_resp", "deliver_sm", "deliver_sm_resp",
 		"unbind", "unbind_resp", "replace_sm", "replace_sm_resp", "cancel_sm", "cancel_sm_resp",
 		"bind_transceiver", "bind_transceiver_resp", "outbind", "enquire_link", "enquire_link_resp",
-		"submit_multi", "submit_multi_resp", "data_sm", "data_sm_resp", "other",
+		"submit_multi", "submit_multi_resp", "data_sm", "data_sm_resp", "alert_notification", "other",
 	}
 )

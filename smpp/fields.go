@@ -12,10 +12,12 @@ type field struct {
 	status Status
 }
 
-// Sizes from SMPP 3.4, 4.1 to 4.6. address_range has no status of its own.
+// Sizes from SMPP 3.4, 4.1 to 4.12. address_range has no status of its own, and nor have
+// final_date and the addresses of alert_notification, which no ESME sends. The standard's
+// password has 8 octets; clients in the field have longer ones, and 64 do no harm.
 var (
 	fieldSystemID     = field{"system_id", 16, StatusInvSysID}
-	fieldPassword     = field{"password", 9, StatusInvPaswd}
+	fieldPassword     = field{"password", 65, StatusInvPaswd}
 	fieldSystemType   = field{"system_type", 13, StatusInvSysTyp}
 	fieldAddressRange = field{"address_range", 41, StatusBindFail}
 	fieldServiceType  = field{"service_type", 6, StatusInvSerTyp}
@@ -24,6 +26,11 @@ var (
 	fieldSchedule     = field{"schedule_delivery_time", 17, StatusInvSched}
 	fieldValidity     = field{"validity_period", 17, StatusInvExpiry}
 	fieldMessageID    = field{"message_id", 65, StatusInvMsgID}
+	fieldFinalDate    = field{"final_date", 17, StatusUnknownErr}
+	fieldListName     = field{"dl_name", 21, StatusInvDLName}
+	fieldDataSource   = field{"source_addr", 65, StatusInvSrcAdr} // of data_sm and alert_notification
+	fieldDataDest     = field{"destination_addr", 65, StatusInvDstAdr}
+	fieldESMEAddr     = field{"esme_addr", 65, StatusUnknownErr}
 )
 
 // A cursor takes the fields of a body off its front. The first fault is kept
@@ -94,6 +101,15 @@ func (c *cursor) octets(n int, st Status, why string) string {
 	return s
 }
 
+// shortMessage takes sm_length and short_message.
+func (c *cursor) shortMessage() string {
+	n := int(c.octet())
+	if n > MaxShortMessage {
+		c.fail(StatusInvMsgLen, "sm_length is over 254")
+	}
+	return c.octets(n, StatusInvMsgLen, "short_message is shorter than sm_length")
+}
+
 // tlvs takes all that is left. Clients are known to end short_message with a NUL
 // that sm_length does not count: one to three such octets are skipped, and so
 // is one in front of parameters that make no sense otherwise.
@@ -136,6 +152,21 @@ func appendCString(b []byte, s string) []byte {
 	}
 	b = append(b, s...)
 	return append(b, 0)
+}
+
+// appendShortMessage appends sm_length and short_message.
+func appendShortMessage(b []byte, sm string) []byte {
+	sm = sm[:min(len(sm), MaxShortMessage)]
+	b = append(b, byte(len(sm)))
+	return append(b, sm...)
+}
+
+// checkShortMessage reports why sm cannot be sent as a short_message, or nil.
+func checkShortMessage(sm string) error {
+	if len(sm) > MaxShortMessage {
+		return statusErrorf(StatusInvMsgLen, "short_message is longer than %d octets", MaxShortMessage)
+	}
+	return nil
 }
 
 // check reports why s cannot be sent as field f, or nil.

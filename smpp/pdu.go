@@ -67,7 +67,7 @@ func setLength(b []byte, start int) []byte {
 // The server decodes a submit_sm with SubmitSM.Decode, which spares the PDU's
 // own allocation.
 func Decode(h Header, body []byte) (PDU, error) {
-	p := newPDU(h.ID)
+	p := NewPDU(h.ID)
 	if p == nil {
 		return nil, statusErrorf(StatusInvCmdID, "no such command: %s", h.ID)
 	}
@@ -77,28 +77,60 @@ func Decode(h Header, body []byte) (PDU, error) {
 	return p, nil
 }
 
-// newPDU is where a later operation (query_sm, cancel_sm, replace_sm,
-// submit_multi, data_sm) gets its type.
-func newPDU(id CommandID) PDU {
+// NewPDU returns the empty PDU of a command, or nil if this package has no type for it.
+func NewPDU(id CommandID) PDU {
+	if id.IsResponse() {
+		return newResponse(id)
+	}
 	switch id {
 	case BindReceiverID, BindTransmitterID, BindTransceiverID:
 		return &Bind{Type: bindTypeOf(id)}
-	case BindReceiverRespID, BindTransmitterRespID, BindTransceiverRespID:
-		return &BindResp{Type: bindTypeOf(id)}
 	case SubmitSMID:
 		return new(SubmitSM)
-	case SubmitSMRespID:
-		return new(SubmitSMResp)
+	case SubmitMultiID:
+		return new(SubmitMulti)
+	case DataSMID:
+		return new(DataSM)
 	case DeliverSMID:
 		return new(DeliverSM)
-	case DeliverSMRespID:
-		return new(DeliverSMResp)
+	case QuerySMID:
+		return new(QuerySM)
+	case CancelSMID:
+		return new(CancelSM)
+	case ReplaceSMID:
+		return new(ReplaceSM)
 	case UnbindID:
 		return new(Unbind)
-	case UnbindRespID:
-		return new(UnbindResp)
 	case EnquireLinkID:
 		return new(EnquireLink)
+	case OutbindID:
+		return new(Outbind)
+	case AlertNotificationID:
+		return new(AlertNotification)
+	}
+	return nil
+}
+
+func newResponse(id CommandID) PDU {
+	switch id {
+	case BindReceiverRespID, BindTransmitterRespID, BindTransceiverRespID:
+		return &BindResp{Type: bindTypeOf(id)}
+	case SubmitSMRespID:
+		return new(SubmitSMResp)
+	case SubmitMultiRespID:
+		return new(SubmitMultiResp)
+	case DataSMRespID:
+		return new(DataSMResp)
+	case DeliverSMRespID:
+		return new(DeliverSMResp)
+	case QuerySMRespID:
+		return new(QuerySMResp)
+	case CancelSMRespID:
+		return new(CancelSMResp)
+	case ReplaceSMRespID:
+		return new(ReplaceSMResp)
+	case UnbindRespID:
+		return new(UnbindResp)
 	case EnquireLinkRespID:
 		return new(EnquireLinkResp)
 	case GenericNackID:

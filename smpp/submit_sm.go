@@ -53,24 +53,23 @@ func (m *SubmitSM) AppendBody(b []byte) []byte {
 	b = appendCString(b, m.SourceAddr)
 	b = append(b, m.DestAddrTON, m.DestAddrNPI)
 	b = appendCString(b, m.DestinationAddr)
+	return m.appendTail(b)
+}
+
+// appendTail appends what submit_sm and submit_multi have behind their destinations.
+func (m *SubmitSM) appendTail(b []byte) []byte {
 	b = append(b, m.ESMClass, m.ProtocolID, m.PriorityFlag)
 	b = appendCString(b, m.ScheduleDeliveryTime)
 	b = appendCString(b, m.ValidityPeriod)
-	sm := m.ShortMessage[:min(len(m.ShortMessage), MaxShortMessage)]
-	b = append(b, m.RegisteredDelivery, m.ReplaceIfPresent, m.DataCoding, m.SMDefaultMsgID, byte(len(sm)))
-	b = append(b, sm...)
+	b = append(b, m.RegisteredDelivery, m.ReplaceIfPresent, m.DataCoding, m.SMDefaultMsgID)
+	b = appendShortMessage(b, m.ShortMessage)
 	return append(b, m.TLVs...)
 }
 
 // Check reports a field that does not fit the wire, as a *StatusError.
 func (m *SubmitSM) Check() error {
-	if len(m.ShortMessage) > MaxShortMessage {
-		return statusErrorf(StatusInvMsgLen, "short_message is longer than %d octets", MaxShortMessage)
-	}
-	if !m.TLVs.valid() {
-		return statusErrorf(StatusInvOptParStream, "malformed optional parameters")
-	}
 	return firstError(
+		checkShortMessage(m.ShortMessage), m.TLVs.check(),
 		fieldServiceType.check(m.ServiceType), fieldSourceAddr.check(m.SourceAddr),
 		fieldDestAddr.check(m.DestinationAddr), fieldSchedule.check(m.ScheduleDeliveryTime),
 		fieldValidity.check(m.ValidityPeriod))
@@ -89,6 +88,12 @@ func (m *SubmitSM) decode(body string) error {
 	m.DestAddrTON = c.octet()
 	m.DestAddrNPI = c.octet()
 	m.DestinationAddr = c.cstring(&fieldDestAddr)
+	m.decodeTail(&c)
+	return c.err
+}
+
+// decodeTail takes what appendTail appends.
+func (m *SubmitSM) decodeTail(c *cursor) {
 	m.ESMClass = c.octet()
 	m.ProtocolID = c.octet()
 	m.PriorityFlag = c.octet()
@@ -98,13 +103,8 @@ func (m *SubmitSM) decode(body string) error {
 	m.ReplaceIfPresent = c.octet()
 	m.DataCoding = c.octet()
 	m.SMDefaultMsgID = c.octet()
-	n := int(c.octet())
-	if n > MaxShortMessage {
-		c.fail(StatusInvMsgLen, "sm_length is over 254")
-	}
-	m.ShortMessage = c.octets(n, StatusInvMsgLen, "short_message is shorter than sm_length")
+	m.ShortMessage = c.shortMessage()
 	m.TLVs = c.tlvs()
-	return c.err
 }
 
 // A SubmitSMResp answers a SubmitSM (SMPP 3.4, 4.4.2).

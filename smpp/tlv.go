@@ -75,3 +75,11 @@ func (t TLVs) valid() bool {
 	}
 	return len(t) == 0
 }
+
+// check reports that t cannot be sent, as a *StatusError.
+func (t TLVs) check() error {
+	if !t.valid() {
+		return statusErrorf(StatusInvOptParStream, "malformed optional parameters")
+	}
+	return nil
+}
