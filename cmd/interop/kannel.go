@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"text/template"
 	"time"
@@ -29,7 +30,6 @@ type kannel struct {
 type kannelRun struct {
 	Job                   job
 	Dir                   string
-	Transceiver           bool
 	Admin, Boxes, SendSMS int // ports
 
 	callback string // URL for delivery reports
@@ -41,7 +41,7 @@ func (k kannel) play(ctx context.Context, j job, emit func(event)) error {
 	if err != nil {
 		return err
 	}
-	r := &kannelRun{Job: j, Dir: dir, Transceiver: len(j.Binds) == 1, events: newTracker(emit)}
+	r := &kannelRun{Job: j, Dir: dir, events: newTracker(emit)}
 	if err := freePorts(&r.Admin, &r.Boxes, &r.SendSMS); err != nil {
 		return err
 	}
@@ -161,12 +161,12 @@ func (r *kannelRun) report(_ http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// online waits until Kannel says that its connection is bound.
+// online waits until Kannel says that all its connections are bound.
 func (r *kannelRun) online(ctx context.Context) error {
 	status := fmt.Sprintf("http://127.0.0.1:%d/status.txt?password=interop", r.Admin)
 	return poll(ctx, func() bool {
 		body, err := get(ctx, status)
-		return err == nil && strings.Contains(body, "(online ")
+		return err == nil && strings.Count(body, "(online ") == len(r.Job.Binds)
 	})
 }
 
@@ -201,40 +201,46 @@ func (r *kannelRun) answered(ctx context.Context) error {
 
 // box is one of Kannel's programs.
 type box struct {
-	cmd  *exec.Cmd
-	done bool
+	cmd    *exec.Cmd
+	ended  chan struct{} // closed when it has ended, err being how
+	err    error
+	ending sync.Once
 }
 
 // startBox starts a program of Kannel's and waits until it listens.
 func startBox(ctx context.Context, path, conf string, port int) (*box, error) {
-	b := &box{cmd: exec.CommandContext(ctx, path, "-v", "4", conf)}
+	b := &box{cmd: exec.CommandContext(ctx, path, "-v", "4", conf), ended: make(chan struct{})}
 	if err := b.cmd.Start(); err != nil {
 		return nil, err
 	}
+	go func() { // ends with the program
+		defer close(b.ended)
+		b.err = b.cmd.Wait()
+	}()
+	up := false
 	err := poll(ctx, func() bool {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
+		if up = err == nil; up {
 			c.Close()
 		}
-		return err == nil
+		select {
+		case <-b.ended:
+			return true
+		default:
+			return up
+		}
 	})
-	if err != nil {
-		_ = b.stop()
-		return nil, fmt.Errorf("%s does not listen: %w", filepath.Base(path), err)
+	if err == nil && up {
+		return b, nil
 	}
-	return b, nil
+	return nil, fmt.Errorf("%s does not listen; why is in its log (--keep): %w", filepath.Base(path), errors.Join(err, b.stop()))
 }
 
 // stop ends it as its init script would; bearerbox unbinds.
 func (b *box) stop() error {
-	if b.done {
-		return nil
-	}
-	b.done = true
-	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	return b.cmd.Wait()
+	b.ending.Do(func() { _ = b.cmd.Process.Signal(syscall.SIGTERM) }) // an error is what Wait returned
+	<-b.ended
+	return b.err
 }
 
 // poll asks until it is so.

@@ -49,6 +49,7 @@ func run(ctx context.Context, o options, t tools) (err error) {
 		return err
 	}
 	w.check(&r, records)
+	fmt.Printf("\n%d checks, %d of them failed\n", r.passed+r.failed, r.failed)
 	return r.verdict()
 }
 
@@ -149,7 +150,6 @@ func (r *report) check(client, what string, err error) {
 
 // verdict is an error unless something was checked and all of it passed.
 func (r *report) verdict() error {
-	fmt.Printf("\n%d passed, %d failed\n", r.passed, r.failed)
 	if r.failed > 0 || r.passed == 0 {
 		return fmt.Errorf("%d of %d checks", r.failed, r.passed+r.failed)
 	}

@@ -108,11 +108,15 @@ func (w *wire) complain(packet *node) (frame int64) {
 		}
 	})
 	packet.walk(func(n *node) {
+		var fault string
 		switch {
 		case n.Name == "_ws.malformed", n.Name == "_ws.unreassembled", n.Name == "_ws.short":
-			w.faults = append(w.faults, fmt.Sprintf("frame %d: %s", frame, n.Name))
+			fault = fmt.Sprintf("frame %d: %s", frame, n.Name)
 		case n.Name == "_ws.expert.severity" && n.number() >= severityWarn:
-			w.faults = append(w.faults, fmt.Sprintf("frame %d: an expert note of severity %s", frame, n.Show))
+			fault = fmt.Sprintf("frame %d: an expert note of severity %#x", frame, n.number())
+		}
+		if fault != "" && !slices.Contains(w.faults, fault) {
+			w.faults = append(w.faults, fault)
 		}
 	})
 	return frame
