@@ -146,11 +146,11 @@ done
 echo "end to end: $runs runs of $messages messages each" >&2
 for _ in $(seq "$runs"); do
 	start_node
-	load batched --messages "$messages" --duration 0 --registered --wait-receipts 10m
+	load batched --messages "$messages" --duration 0 --registered --receipts-within 10m
 	stop_server
 	start_node
 	load single --system-id otp --ucs2 --text '您的验证码是{code}，5分钟内有效，请勿泄露。' \
-		--messages "$messages" --duration 0 --registered --wait-receipts 10m
+		--messages "$messages" --duration 0 --registered --receipts-within 10m
 	stop_server
 done
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -21,17 +22,34 @@ const (
 
 // fleetOptions describe a run.
 type fleetOptions struct {
-	addr     string
-	systemID string
-	password string
-	binds    int
-	window   int
-	first    int64
-	schedule schedule
-	message  messageOptions
-	patience time.Duration // how long no answer at all is waited for
-	receipts time.Duration // how long to wait for them at the end; 0 = do not wait
+	addr       string
+	tls        tlsOptions
+	systemID   string
+	password   string
+	version    byte // interface_version; 0 = 3.4
+	pair       bool // each bind is a transmitter and a receiver
+	binds      int
+	window     int
+	first      int64
+	schedule   schedule
+	message    messageOptions
+	reconnect  bool
+	resubmit   bool          // what a broken connection left unanswered
+	backoff    time.Duration // before a connection is made again, at first; 0 = usual
+	patience   time.Duration // how long no answer at all is waited for
+	receipts   time.Duration // how long to wait for them at the end; 0 = do not wait
+	expect     states        // the final states that are right
+	strict     bool          // any wrong receipt fails the run
+	series     bool          // keep a row for each second
+	hold       bool          // bind and do nothing else, for schedule.duration
+	progressTo io.Writer     // told when all are bound, if they are to be held
 }
+
+// The usual values of some options.
+const (
+	defaultVersion = 0x34 // SMPP 3.4, 5.2.4
+	defaultBackoff = 100 * time.Millisecond
+)
 
 // A fleet is the binds of one run.
 type fleet struct {
@@ -45,49 +63,110 @@ type fleet struct {
 // stops submitting and returns soon; that is no error. An error means that the run
 // did not begin.
 func load(ctx context.Context, o fleetOptions) (*summary, error) {
-	m, err := newMessage(o.message)
+	f, err := newFleet(o)
 	if err != nil {
 		return nil, err
 	}
-	o.schedule.binds = int64(o.binds)
 	start := time.Now()
-	f := &fleet{opts: o, over: make(chan struct{}), run: &run{
-		message: m, schedule: o.schedule, window: o.window, first: o.first,
-		ledger: newLedger(),
-		clock:  func() time.Duration { return time.Since(start) },
-	}}
+	f.run.clock = func() time.Duration { return time.Since(start) }
 	if err := f.dial(ctx); err != nil {
 		return nil, err
 	}
+	bound := time.Since(start)
 	start = time.Now() // no goroutine that reads it runs yet
 	cpu := cpuTime()
+	making, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var wg sync.WaitGroup
 	for _, b := range f.binds {
-		b.start(&wg)
+		b.start(making, &wg)
 	}
 	go func() { wg.Wait(); close(f.over) }()
-	waited := f.wait(ctx)
+	var waited bool
+	if o.hold {
+		f.hold(ctx, bound)
+	} else {
+		waited = f.wait(ctx)
+	}
 	cpu = cpuTime() - cpu
+	cancel()
 	f.hangUp()
 	<-f.over
 	return f.summary(waited, cpu), nil
 }
 
+// newFleet makes what the binds of a run share.
+func newFleet(o fleetOptions) (*fleet, error) {
+	o.schedule.binds = int64(o.binds)
+	if o.version == 0 {
+		o.version = defaultVersion
+	}
+	if o.backoff == 0 {
+		o.backoff = defaultBackoff
+	}
+	t, err := newTexts(o.message, o.first)
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDialer(o.addr, o.tls)
+	if err != nil {
+		return nil, err
+	}
+	var c *checks
+	if o.message.registered {
+		c = newChecks(t, o.expect)
+	}
+	var s *series
+	if o.series {
+		s = newSeries()
+	}
+	r := &run{
+		dialer: d, texts: t, schedule: o.schedule, window: o.window, ledger: newLedger(c, s),
+		reconnect: o.reconnect, resubmit: o.resubmit, backoff: o.backoff,
+		request: smpp.Bind{SystemID: o.systemID, Password: o.password, InterfaceVersion: o.version},
+	}
+	if err := r.request.Check(); err != nil {
+		return nil, err
+	}
+	return &fleet{opts: o, run: r, over: make(chan struct{})}, nil
+}
+
+// A role is what one of the fleet's sessions is for.
+type role struct {
+	kind smpp.BindType
+	turn int64 // negative: it does not submit
+}
+
+// roles lists the sessions in the order in which they are made: receivers first, so
+// that there is somebody to take the first receipt.
+func (f *fleet) roles() []role {
+	var all []role
+	kind := smpp.Transceiver
+	if f.opts.pair {
+		kind = smpp.Transmitter
+		for range f.opts.binds {
+			all = append(all, role{smpp.Receiver, -1})
+		}
+	}
+	for i := range f.opts.binds {
+		if f.opts.hold {
+			i = -1
+		}
+		all = append(all, role{kind, int64(i)})
+	}
+	return all
+}
+
 // dial makes all binds, or none.
 func (f *fleet) dial(ctx context.Context) error {
-	req := &smpp.Bind{
-		Type: smpp.Transceiver, SystemID: f.opts.systemID, Password: f.opts.password, InterfaceVersion: interfaceVer,
-	}
-	if err := req.Check(); err != nil {
-		return err
-	}
-	f.binds = make([]*bind, f.opts.binds)
+	roles := f.roles()
+	f.binds = make([]*bind, len(roles))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(dialsAtOnce)
-	for i := range f.binds {
+	for i, r := range roles {
 		g.Go(func() (err error) {
-			if f.binds[i], err = dial(ctx, f.opts.addr, req, f.run, int64(i)); err != nil {
-				return fmt.Errorf("bind %d of %d to %s: %w", i+1, len(f.binds), f.opts.addr, err)
+			if f.binds[i], err = dial(ctx, f.run, r.kind, r.turn); err != nil {
+				return fmt.Errorf("bind %d of %d to %s: %w", i+1, len(roles), f.opts.addr, err)
 			}
 			return nil
 		})
@@ -98,10 +177,24 @@ func (f *fleet) dial(ctx context.Context) error {
 	}
 	for _, b := range f.binds {
 		if b != nil {
-			b.conn.Close()
+			b.conn.Close() // its goroutines do not run
 		}
 	}
 	return err
+}
+
+// hold keeps the sessions until ctx ends, their time is over or all are lost.
+func (f *fleet) hold(ctx context.Context, bound time.Duration) {
+	fmt.Fprintf(f.opts.progressTo, "bound %d sessions in %.3f s\n", len(f.binds), bound.Seconds())
+	if d := f.opts.schedule.duration; d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	select {
+	case <-ctx.Done():
+	case <-f.over:
+	}
 }
 
 // wait returns when nothing more is to be expected, and whether receipts were
@@ -148,7 +241,7 @@ func (f *fleet) allIdle(ctx context.Context) error {
 				idle = true
 			case <-look.C:
 				now := f.run.ledger.answered()
-				if now == last && f.unanswered() > 0 {
+				if now == last && f.stuck() {
 					return errStalled
 				}
 				last = now
@@ -160,15 +253,18 @@ func (f *fleet) allIdle(ctx context.Context) error {
 	return nil
 }
 
-// unanswered is how many submit_sm are not answered now.
-func (f *fleet) unanswered() int {
-	var n int
+// stuck reports whether a session waits for the server, which owes it an answer or
+// does not take it.
+func (f *fleet) stuck() bool {
 	for _, b := range f.binds {
 		b.mu.Lock()
-		n += b.unanswered
+		waits := b.unanswered > 0 || b.down || b.told
 		b.mu.Unlock()
+		if waits {
+			return true
+		}
 	}
-	return n
+	return false
 }
 
 // hangUp unbinds, and closes what is left after a while.
@@ -183,7 +279,7 @@ func (f *fleet) hangUp() {
 		case <-b.ended:
 		case <-timeout.C:
 			timeout.Reset(0) // the others have had their time too
-			b.conn.Close()
+			b.close()
 		}
 	}
 }

@@ -126,7 +126,7 @@ func TestRateChargesTheStall(t *testing.T) {
 	take := func(at time.Duration) (submits int, wait time.Duration) {
 		now = at
 		out, wait := b.gather(nil)
-		return len(out) / len(b.run.message.pdu), wait
+		return len(out) / len(b.run.texts.of(0).parts[0].pdu), wait
 	}
 	if n, _ := take(0); n != 1 {
 		t.Errorf("%d leave at the start, want 1", n)
@@ -163,21 +163,19 @@ func TestRateChargesTheStall(t *testing.T) {
 // goroutines: the test is both.
 func clockedBind(t *testing.T, now *time.Duration) *bind {
 	t.Helper()
-	m, err := newMessage(messageOptions{text: "x", destPrefix: "138"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := newBind(nil, &run{
-		message: m, window: 50, ledger: newLedger(), clock: func() time.Duration { return *now },
+	b := newBind(&run{
+		texts: mustTexts(t, messageOptions{text: "x", destPrefix: "138"}), window: 50, ledger: newLedger(nil, nil),
+		clock:    func() time.Duration { return *now },
 		schedule: schedule{rate: 100, duration: time.Second, binds: 1},
-	}, 0)
+	}, smpp.Transceiver, 0)
+	b.seq = 1     // the bind request's
 	b.mu.Unlock() // the reader's, which is not there
 	return b
 }
 
 // TestSequenceNumbersPassAnOverdueAnswer keeps one request unanswered for ever.
 func TestSequenceNumbersPassAnOverdueAnswer(t *testing.T) {
-	b := newBind(nil, &run{window: 2, ledger: newLedger()}, 0)
+	b := newBind(&run{window: 2, ledger: newLedger(nil, nil), schedule: schedule{binds: 1}}, smpp.Transceiver, 0)
 	b.seq = 0x7FFFFFFF - 100
 	overdue := b.nextSeqLocked()
 	*b.slotLocked(overdue) = request{seq: overdue}

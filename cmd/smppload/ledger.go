@@ -39,23 +39,41 @@ func parseMessageID[T string | []byte](s T) messageID {
 	return messageID{numeric: true, number: n}
 }
 
+// A piece names a submit_sm of a run: the number of its message, counted from the
+// run's first, which of the message's parts it is, and whether it is sent again.
+type piece uint64
+
+func newPiece(n int64, part int) piece { return piece(n)<<9 | piece(part)<<1 }
+
+func (p piece) number() int64    { return int64(p >> 9) }
+func (p piece) part() int        { return int(p >> 1 & 0xFF) }
+func (p piece) again() bool      { return p&1 != 0 }
+func (p piece) sentAgain() piece { return p | 1 }
+
 // An answer is a submit_sm_resp.
 type answer struct {
 	status smpp.Status
-	id     messageID     // if status is OK
+	id     messageID // if status is OK
+	piece  piece
 	at     time.Duration // when its submit_sm was to leave
 	late   time.Duration // by how much it left later
 }
 
 // A receipt is a deliver_sm that says what became of a message.
 type receipt struct {
-	id    messageID
-	state smpp.MessageState
-	odd   bool // its text and its parameters disagree
+	id        messageID
+	state     smpp.MessageState
+	odd       bool   // its text and its parameters name different messages
+	otherWord bool   // they name different states
+	ours      bool   // its addresses can be those of a message of ours
+	phone     uint64 // if ours: which one's
+	conn      uint32 // the connection that brought it
+	after     int    // how many of its batch's answers came before it
 }
 
 // A batch is what one read brought: the ledger takes it in at once.
 type batch struct {
+	conn     uint32        // the connection's number
 	now      time.Duration // when the read returned
 	answers  []answer
 	receipts []receipt
@@ -87,38 +105,67 @@ type ledger struct {
 	odd      uint64                       // guarded by mu
 	incoming uint64                       // guarded by mu
 	stray    uint64                       // guarded by mu
+	unknown  uint64                       // guarded by mu; submit_sm unanswered when their connection broke
+	checks   *checks                      // guarded by mu; nil if no receipts are asked for
+	series   *series                      // guarded by mu; nil if nobody wants it
 
 	awaiting bool          // guarded by mu; no more submit_sm_resp will come
 	complete chan struct{} // closed when awaiting and no receipt is missing
 }
 
-func newLedger() *ledger {
+// newLedger returns an empty one. Either argument may be nil.
+func newLedger(c *checks, s *series) *ledger {
 	return &ledger{
-		matches:  newMatches(),
+		matches:  newMatches(c != nil),
 		statuses: make(map[smpp.Status]uint64),
 		states:   make(map[smpp.MessageState]uint64),
+		checks:   c, series: s,
 		complete: make(chan struct{}),
 	}
 }
 
-// enter takes in a batch.
+// enter takes in a batch, in the order in which its PDUs were read.
 func (l *ledger) enter(b *batch) {
 	if b.empty() {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.series != nil {
+		l.series.advance(b.now)
+	}
+	done := 0
+	for i := range b.receipts {
+		r := &b.receipts[i]
+		l.answersLocked(b, done, r.after)
+		done = r.after
+		l.receiptLocked(r, b.now)
+	}
+	l.answersLocked(b, done, len(b.answers))
+	l.incoming += b.incoming
+	l.stray += b.stray
+	l.closeCompleteLocked()
+}
+
+// answersLocked takes in b's answers from one to another.
+func (l *ledger) answersLocked(b *batch, from, to int) {
 	var ok uint64
-	for i := range b.answers {
+	for i := from; i < to; i++ {
 		a := &b.answers[i]
 		l.latency.add(b.now - a.at)
 		l.late.add(a.late)
+		if l.series != nil {
+			l.series.answered(b.now, a)
+		}
 		if a.status != smpp.StatusOK {
 			l.statuses[a.status]++
 			continue
 		}
 		ok++
-		if l.matches.accept(a.id, a.at) {
+		if l.matches.accept(a.id, a.at, a.piece) {
+			if l.checks != nil {
+				l.checks.answered(a.id, a.piece, b.conn)
+			}
 			l.completedLocked(b.now, a.at)
 		}
 	}
@@ -126,12 +173,6 @@ func (l *ledger) enter(b *batch) {
 		l.statuses[smpp.StatusOK] += ok
 		l.lastOK = max(l.lastOK, b.now)
 	}
-	for i := range b.receipts {
-		l.receiptLocked(&b.receipts[i], b.now)
-	}
-	l.incoming += b.incoming
-	l.stray += b.stray
-	l.closeCompleteLocked()
 }
 
 func (l *ledger) receiptLocked(r *receipt, now time.Duration) {
@@ -139,11 +180,28 @@ func (l *ledger) receiptLocked(r *receipt, now time.Duration) {
 	if r.odd {
 		l.odd++
 	}
-	if !r.state.Final() {
-		return // an intermediate notification says nothing about the end
+	c := l.checks
+	if !r.state.Final() { // an intermediate notification says nothing about the end
+		if c != nil {
+			c.interim++
+		}
+		return
 	}
-	if at, ok := l.matches.receive(r.id); ok {
+	match, at, from := l.matches.receive(r.id, r.conn)
+	if match == matchFirst {
 		l.completedLocked(now, at)
+	}
+	if c == nil {
+		return
+	}
+	c.state(r)
+	switch match {
+	case matchFirst:
+		c.addresses(r, from.piece)
+	case matchEarly:
+		c.held[r.id] = *r
+	case matchRepeat:
+		c.again = append(c.again, repeat{before: from.conn, conn: r.conn, at: now})
 	}
 }
 
@@ -151,6 +209,31 @@ func (l *ledger) receiptLocked(r *receipt, now time.Duration) {
 func (l *ledger) completedLocked(now, at time.Duration) {
 	l.delay.add(now - at)
 	l.lastDone = max(l.lastDone, now)
+	if l.series != nil {
+		l.series.completed(now - at)
+	}
+}
+
+// broke notes that a connection ended by itself.
+func (l *ledger) broke(conn uint32, now time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.checks != nil {
+		l.checks.broken[conn] = now
+	}
+}
+
+// abandon notes submit_sm that their connection left unanswered.
+func (l *ledger) abandon(pieces []piece) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unknown += uint64(len(pieces))
+	if l.checks == nil {
+		return
+	}
+	for _, p := range pieces {
+		l.checks.unanswered(p)
+	}
 }
 
 // answered is how many submit_sm_resp have come.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 )
@@ -67,7 +68,30 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--rate", "x"},
 		{"--duration", "-1s"},
 		{"--nonsense"},
-		{"--text", "码"},
+		{"--text", "码", "--data-coding", "0"},
+		{"--data-coding", "x"},
+		{"--data-coding", "4"},
+		{"--ucs2", "--data-coding", "8"},
+		{"--version", "0x35"},
+		{"--version", "0x33", "--text", strings.Repeat("x", 255)},
+		{"--bind-mode", "both"},
+		{"--long", "udh"},
+		{"--schedule", "100/s"},
+		{"--schedule", "100/s:1s", "--rate", "5"},
+		{"--schedule", "100/s:1s", "--duration", "5s"},
+		{"--texts", "no/such/file"},
+		{"--texts", os.DevNull},
+		{"--texts", os.DevNull, "--text", "x"},
+		{"--seed", "1"},
+		{"--resubmit"},
+		{"--strict"},
+		{"--expect-states", "ENROUTE"},
+		{"--idle", "5", "--binds", "5"},
+		{"--idle", "-1"},
+		{"--tls-ca", "no/such/file"},
+		{"--tls-ca", os.DevNull},
+		{"--receipts-within", "-1s"},
+		{"--password", "too long to be one"},
 		{"--dest-prefix", "+86"},
 		{"surplus"},
 		{"echo", "surplus"},

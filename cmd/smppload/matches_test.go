@@ -39,9 +39,9 @@ func TestMatchesEveryOrder(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for round := range 20 {
 		const n = 5000
-		m := newMatches()
+		m := newMatches(false)
 		accepted, receipted := make(map[messageID]bool), make(map[messageID]bool)
-		var doubled, early uint64
+		var doubled, early, wantEarly uint64
 		for range 3 * n {
 			i := rnd.IntN(n)
 			id := messageID{numeric: true, number: 1<<32 + uint64(i)}
@@ -49,18 +49,25 @@ func TestMatchesEveryOrder(t *testing.T) {
 				id = messageID{text: fmt.Sprintf("id-%d", i)}
 			}
 			if rnd.IntN(2) == 0 {
-				if !accepted[id] && m.accept(id, time.Duration(i)*time.Millisecond) {
+				if !accepted[id] && receipted[id] {
+					wantEarly++
+				}
+				if !accepted[id] && m.accept(id, time.Duration(i)*time.Millisecond, 0) {
 					early++
 				}
 				accepted[id] = true
 				continue
 			}
-			at, ok := m.receive(id)
+			match, at, _ := m.receive(id, 0)
+			ok := match == matchFirst
 			if want := accepted[id] && !receipted[id]; ok != want {
 				t.Fatalf("round %d: receipt of %v completes: %v, want %v", round, id, ok, want)
 			}
 			if want := time.Duration(i) * time.Millisecond; ok && at != want {
 				t.Fatalf("round %d: %v left at %v, want %v", round, id, at, want)
+			}
+			if receipted[id] != (match == matchRepeat) {
+				t.Fatalf("round %d: receipt of %v is a %d, with one before: %v", round, id, match, receipted[id])
 			}
 			if receipted[id] {
 				doubled++
@@ -73,8 +80,8 @@ func TestMatchesEveryOrder(t *testing.T) {
 				both++
 			}
 		}
-		got := [...]uint64{m.missing(), m.unknown(), m.both, m.doubled, m.early, m.repeated}
-		want := [...]uint64{uint64(len(accepted)) - both, uint64(len(receipted)) - both, both, doubled, early, 0}
+		got := [...]uint64{m.missing(), m.unknown(), m.both, m.doubled, early, m.repeated}
+		want := [...]uint64{uint64(len(accepted)) - both, uint64(len(receipted)) - both, both, doubled, wantEarly, 0}
 		if got != want {
 			t.Fatalf("round %d: missing, unknown, both, doubled, early, repeated = %v, want %v", round, got, want)
 		}
@@ -82,12 +89,12 @@ func TestMatchesEveryOrder(t *testing.T) {
 }
 
 func TestRepeatedIDIsNotedOnce(t *testing.T) {
-	m := newMatches()
+	m := newMatches(false)
 	id := messageID{numeric: true, number: 7}
-	m.accept(id, 0)
-	m.accept(id, time.Second)
-	if at, ok := m.receive(id); !ok || at != 0 {
-		t.Errorf("receipt completes at %v, %v; want the first message's", at, ok)
+	m.accept(id, 0, 0)
+	m.accept(id, time.Second, 0)
+	if match, at, _ := m.receive(id, 0); match != matchFirst || at != 0 {
+		t.Errorf("receipt completes at %v, %v; want the first message's", at, match)
 	}
 	if m.repeated != 1 || m.accepted != 1 || m.missing() != 0 {
 		t.Errorf("repeated %d, accepted %d, missing %d; want 1, 1, 0", m.repeated, m.accepted, m.missing())
@@ -95,7 +102,7 @@ func TestRepeatedIDIsNotedOnce(t *testing.T) {
 }
 
 func TestLedgerCompletesOnce(t *testing.T) {
-	l := newLedger()
+	l := newLedger(nil, nil)
 	id := messageID{numeric: true, number: 1}
 	l.enter(&batch{answers: []answer{{id: id, at: time.Second}}, now: 2 * time.Second})
 	done := l.await()

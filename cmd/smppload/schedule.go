@@ -27,10 +27,17 @@ type schedule struct {
 	duration time.Duration // 0 = no end
 	messages int64         // 0 = no end
 	binds    int64
+	plan     *plan // instead of rate and duration, if not nil
 }
+
+// timed reports whether messages have a time of their own to leave at.
+func (s schedule) timed() bool { return s.rate > 0 || s.plan != nil }
 
 // first returns the first message of the bind that is turn-th in the round.
 func (s schedule) first(turn int64) int64 {
+	if s.plan != nil {
+		return s.plan.from(0, turn, s.binds)
+	}
 	if s.bySlice() {
 		return s.sliceStart(turn)
 	}
@@ -39,6 +46,9 @@ func (s schedule) first(turn int64) int64 {
 
 // next returns the message that the same bind sends after message n.
 func (s schedule) next(n int64) int64 {
+	if s.plan != nil {
+		return s.plan.from(n+1, s.plan.turn(n, s.binds), s.binds)
+	}
 	if !s.bySlice() {
 		return n + s.binds
 	}
@@ -54,6 +64,12 @@ func (s schedule) next(n int64) int64 {
 func (s schedule) at(n int64, now time.Duration) (time.Duration, bool) {
 	if s.messages > 0 && n >= s.messages {
 		return 0, false
+	}
+	if s.plan != nil {
+		if n >= s.plan.total {
+			return 0, false
+		}
+		return s.plan.at(n), true
 	}
 	at := now
 	if s.rate > 0 {
