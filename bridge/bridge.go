@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,9 @@ type Config struct {
 	StatusOf func(err string) smpp.Status
 	// OnPolicy is called with each policy before it comes into force, e.g. to set up routes.
 	OnPolicy func(*configs.Policy) error
+	// QueueOctets bounds what sessions have submitted and is not answered; 0 = 64 MiB. Where it is full they
+	// are not read.
+	QueueOctets int64
 	// Retention is how long final messages can be looked up.
 	Retention time.Duration
 	// Paused starts with the dispatcher paused: messages are accepted and kept, none is sent.
@@ -70,6 +74,10 @@ type Bridge struct {
 	cluster   Cluster
 	metrics   *metrics
 	passwords *passwords
+	lockout   *lockout
+	refused   *refusedBinds
+	takeover  *takeover
+	door      *doorMetrics
 
 	policy   atomic.Pointer[policy]
 	loading  sync.Mutex // held while a policy is put into force
@@ -97,9 +105,13 @@ func New(cfg Config) (*Bridge, error) {
 		now:       cfg.Now,
 		store:     cfg.Store,
 		cluster:   cfg.Cluster,
-		passwords: newPasswords(2),
+		passwords: newPasswords(runtime.GOMAXPROCS(0) / 2),
+		lockout:   newLockout(cfg.Now),
+		refused:   newRefusedBinds(cfg.Log, cfg.Now),
 	}
 	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
+	b.door = newDoorMetrics(cfg.Registerer, b.lockout)
+	b.takeover = newTakeover(b)
 	b.batcher = newBatcher(b)
 	b.acks = newAcks(b)
 	b.courier = newCourier(b)
@@ -118,6 +130,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	g.Go(func() error { return b.batcher.run(ctx) })
 	g.Go(func() error { return b.acks.run(ctx) })
 	g.Go(func() error { return b.courier.run(ctx) })
+	g.Go(func() error { return b.keepDoor(ctx) })
 	g.Go(func() error { return b.cluster.Lead(ctx, b.lead) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("bridge: %w", err)
@@ -215,6 +228,8 @@ func (b *Bridge) loadPolicy() error {
 	}
 	b.policy.Store(compiled)
 	b.metrics.accounts(compiled)
+	b.passwords.retain(compiled)
+	b.reconsiderAll()
 	b.log.Info("policy in force", "version", p.Version, "accounts", len(doc.Accounts), "templates", len(doc.Templates))
 	return nil
 }

@@ -3,7 +3,10 @@
 //
 // A message goes through these files, in this order:
 //
-//	session.go   Bind: password, bind limit, the bind committed before bind_resp
+//	session.go   Bind: who it is, whether it may, the bind committed before bind_resp
+//	access.go    why binds are refused; addresses, bind types and TLS that an account is bound to
+//	password.go  passwords, few at a time; lockout.go, refused.go: who guesses them
+//	takeover.go  a place for an ESME that comes back while its dead sessions hold all of them
 //	submit.go    SubmitSM: text, template, number, validity; what cannot be sent is refused here
 //	accept.go    groups of submissions become Accept commands; then submit_sm_resp
 //	dispatch.go  the leader takes what is due

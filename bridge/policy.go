@@ -34,6 +34,7 @@ type account struct {
 	statuses  []smpp.Status  // by index of charges: what the ESME is told when it does not fit
 	route     *configs.Route // where its messages go
 	quirks    receiptForm    // how its receipts look
+	access    access         // who may bind
 	fallback  *approved      // nil = none
 	templates map[string]*approved
 	classes   map[string]configs.Class
@@ -48,6 +49,7 @@ const (
 	ackSubmitted   = "submitted"
 	priorityIgnore = "ignore"
 	receiptLast    = "last"
+	errorBodyNone  = "none"
 )
 
 // shapes are the spellings of a message_id, by the policy's names.
@@ -178,6 +180,9 @@ func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (a *account
 		classes:   p.classes,
 		set:       p.set,
 		longest:   p.longest,
+	}
+	if a.access, err = newAccess(&c.Bind); err != nil {
+		return nil, err
 	}
 	if len(c.Templates) > 0 || len(c.Signatures) > 0 {
 		// For a subset an empty list means none; in a policy it means all.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"smppbridge/smpp"
 	"smppbridge/store"
@@ -13,69 +12,133 @@ import (
 // session is what the bridge keeps for a bound session.
 type session struct {
 	*smpp.Session
-	account string
-	marks   marks // which of its answers have been written
+	account  string
+	released chan struct{} // closed when its bind is out of the replicated state
+	marks    marks         // which of its answers have been written
 }
 
 // Bind checks an ESME's credentials and records the bind in the replicated state before
 // bind_resp is written. It implements smpp.Backend.
 func (b *Bridge) Bind(ctx context.Context, s *smpp.Session, req *smpp.Bind) (smpp.Options, error) {
+	p := peerOf(s)
+	acct, err := b.identify(ctx, p, req)
+	if err == nil {
+		err = b.enter(ctx, acct, s)
+	}
+	if err != nil {
+		k := refusedKind{network: p.network(), reason: reasonOf(err)}
+		if acct != nil {
+			k.account = acct.SystemID
+		}
+		b.door.refused.WithLabelValues(k.reason).Inc()
+		b.refused.add(ctx, k, err)
+		return smpp.Options{}, err
+	}
+	return b.options(acct), nil
+}
+
+// identify finds out which account binds, and whether it may: everything but its bind limit. The
+// account is returned with an error too, if there is one.
+func (b *Bridge) identify(ctx context.Context, p *peer, req *smpp.Bind) (*account, error) {
 	pol := b.policy.Load()
 	if pol.version == 0 {
-		return smpp.Options{}, &smpp.StatusError{Status: smpp.StatusSysErr, Err: errNoPolicy}
+		return nil, refusedNoPolicy
 	}
 	acct := pol.accounts[req.SystemID]
 	if acct == nil {
-		return smpp.Options{}, &smpp.StatusError{Status: smpp.StatusInvSysID, Err: errUnknownAccount}
+		if b.lockout.addressLocked(p.network()) {
+			return nil, refusedAddressLocked
+		}
+		b.lockout.unknown(p.network())
+		return nil, refusedUnknown
 	}
-	if err := b.admit(ctx, acct, s, req); err != nil {
-		b.log.InfoContext(ctx, "account's bind refused", "system_id", acct.SystemID,
-			"remote", s.RemoteAddr().String(), "err", err)
-		return smpp.Options{}, err
+	who := suspect{account: acct.SystemID, network: p.network()}
+	good := b.lockout.isGood(who) || acct.access.lists(p.addr)
+	if !good && b.lockout.addressLocked(who.network) {
+		return acct, refusedAddressLocked
 	}
-	sess := &session{Session: s, account: acct.SystemID}
-	b.sessions.Store(s.ID(), sess)
-	if req.Type != smpp.Transmitter {
-		b.courier.join(sess)
+	if err := acct.access.check(p); err != nil {
+		return acct, err
 	}
-	opts := b.cfg.Session
-	opts.Window, opts.DeliverWindow = acct.Session.Window, acct.Session.DeliverWindow
-	return opts, nil
+	return acct, b.verify(ctx, acct, req.Password, who, good)
 }
 
-// admit checks the password and takes one of the account's binds.
-func (b *Bridge) admit(ctx context.Context, acct *account, s *smpp.Session, req *smpp.Bind) error {
-	if err := b.passwords.verify(ctx, acct.PasswordHash, req.Password); err != nil {
-		return err
+// verify checks the password. good says that the address is good for the account.
+func (b *Bridge) verify(ctx context.Context, acct *account, password string, who suspect, good bool) error {
+	allowed := func() error { return b.lockout.check(who, good) }
+	if !good || !b.passwords.known(acct.PasswordHash, password) {
+		if err := allowed(); err != nil {
+			return err
+		}
 	}
-	return b.openBind(ctx, &store.BindOpen{
+	fresh, err := b.passwords.verify(ctx, guess{hash: acct.PasswordHash, password: password, good: good, allowed: allowed})
+	switch {
+	case err == nil:
+		b.lockout.right(who)
+	case errors.Is(err, refusedPassword):
+		b.lockout.wrong(who, good, fresh)
+	}
+	return err
+}
+
+// enter takes one of the account's binds for s.
+func (b *Bridge) enter(ctx context.Context, acct *account, s *smpp.Session) error {
+	sess := &session{Session: s, account: acct.SystemID, released: make(chan struct{})}
+	err := b.takeover.open(ctx, sess, &store.BindOpen{
 		Bind: store.Bind{
 			Node: b.cfg.NodeID, Incarnation: b.cfg.Incarnation, Session: s.ID(),
-			Account: acct.SystemID, Receives: req.Type != smpp.Transmitter,
+			Account: acct.SystemID, Receives: s.CanReceive(),
 		},
 		Limit: uint32(acct.Binds),
 	})
+	if err != nil {
+		return fmt.Errorf("open bind: %w", err)
+	}
+	b.sessions.Store(s.ID(), sess)
+	if s.CanReceive() {
+		b.courier.join(sess)
+	}
+	b.reconsider(sess) // another policy may have come into force since it was looked at
+	return nil
 }
 
-// bindPatience is how long a bind over the account's limit waits: an ESME that has just hung up and
-// binds again is often faster than the record of its end.
-const bindPatience = 500 * time.Millisecond
-
-// openBind records a bind.
-func (b *Bridge) openBind(ctx context.Context, open *store.BindOpen) error {
-	for waited := time.Duration(0); ; waited += bindPatience / 5 {
-		res, err := b.settle(ctx, open)
-		if err != nil {
-			b.release(open.Bind.Session) // it may have been recorded
-			return fmt.Errorf("record bind: %w", err)
-		}
-		if r, ok := res.(*store.BindResult); ok && r.OK {
-			return nil
-		}
-		if waited >= bindPatience || !sleep(ctx, bindPatience/5) {
-			return &smpp.StatusError{Status: smpp.StatusBindFail, Err: errBindLimit}
-		}
+// options are what a session of an account may do, over what the node says.
+func (b *Bridge) options(acct *account) smpp.Options {
+	o, s := b.cfg.Session, acct.Session
+	o.Window, o.DeliverWindow, o.ErrorBody = s.Window, s.DeliverWindow, errorBodies[acct.ErrorBody]
+	if s.EnquireLink != 0 {
+		o.EnquireLink = s.EnquireLink.Std()
 	}
+	if s.ResponseTimeout != 0 {
+		o.ResponseTimeout = s.ResponseTimeout.Std()
+	}
+	return o
+}
+
+// errorBodies are the policy's names of what follows the header of an error.
+var errorBodies = map[string]smpp.ErrorBody{
+	"usual": smpp.ErrorBodyUsual, "none": smpp.ErrorBodyNone, "empty": smpp.ErrorBodyEmpty,
+}
+
+// reconsider ends a session, in good order, that might not bind any more under the policy in force: its account is
+// gone, or its address, type or TLS is not allowed. A new password or bind limit ends no session.
+func (b *Bridge) reconsider(s *session) {
+	var err error = refusedUnknown
+	if acct := b.policy.Load().accounts[s.account]; acct != nil {
+		err = acct.access.check(peerOf(s.Session))
+	}
+	if err != nil {
+		b.log.Info("session not allowed by the new policy", "system_id", s.account, "session", s.ID(), "reason", reasonOf(err))
+		s.Drain()
+	}
+}
+
+// reconsiderAll does so for every session.
+func (b *Bridge) reconsiderAll() {
+	b.sessions.Range(func(_, v any) bool {
+		b.reconsider(v.(*session))
+		return true
+	})
 }
 
 // Closed forgets a session. Its receipts go to the account's other binds, or wait.
@@ -85,18 +148,7 @@ func (b *Bridge) Closed(s *smpp.Session) {
 		return
 	}
 	b.courier.leave(v.(*session))
-	b.release(s.ID())
-}
-
-// release removes a bind from the replicated state in the background: a session that has ended
-// waits for nobody, and a bind whose removal is lost goes with the node's incarnation.
-func (b *Bridge) release(id uint64) {
-	b.courier.background(func(ctx context.Context) {
-		cmd := &store.BindClose{Node: b.cfg.NodeID, Incarnation: b.cfg.Incarnation, Session: id}
-		if _, err := b.settle(ctx, cmd); err != nil && !errors.Is(err, context.Canceled) {
-			b.log.WarnContext(ctx, "bind not released", "err", err)
-		}
-	})
+	b.takeover.release(v.(*session))
 }
 
 // written reports whether the submit_sm_resp of o's message has been written, or never will be.
