@@ -29,7 +29,7 @@ const acceptPatience = 8 * time.Second
 // fullPatience is how long a group waits for room: its clients can wait better than we can.
 const fullPatience = time.Second
 
-// submission is a submit_sm on its way into the store.
+// submission is a submit_sm, a data_sm or a submit_multi on its way into the store.
 type submission struct {
 	session *session
 	request smpp.Request
@@ -37,17 +37,47 @@ type submission struct {
 	at      time.Time
 	account *account
 	message store.Message
+	multi   *multi // of a submit_multi, whose messages are in it; else nil
+	octets  int64  // what it counts for in the queue
+}
+
+// submissionOctets is what a submission costs without its texts.
+const submissionOctets = 1024
+
+// weigh sets what a submission, once decided, counts for.
+func (s *submission) weigh() {
+	texts := len(s.pdu.ShortMessage) + len(s.pdu.TLVs) + len(s.message.Text) + len(s.message.Params)
+	s.octets = int64(submissionOctets + texts)
+	if s.multi != nil {
+		s.octets += s.multi.octets()
+	}
+}
+
+// messages is how many messages an Accept gets of s.
+func (s *submission) messages() int {
+	if s.multi != nil {
+		return len(s.multi.messages)
+	}
+	return 1
+}
+
+// encoded is about how many octets s adds to an Accept.
+func (s *submission) encoded() int {
+	if s.multi != nil {
+		return s.multi.encoded()
+	}
+	return 200 + len(s.message.Text) + len(s.message.Params)
 }
 
 // batcher groups submissions into Accept commands. While groups are in flight the next gathers.
 type batcher struct {
-	b *Bridge
+	b     *Bridge
+	queue *queue
 
-	mu      sync.Mutex
-	waiting []*submission // guarded by mu
-	open    []uint64      // guarded by mu; tokens in flight, ascending
+	mu   sync.Mutex
+	open []uint64 // guarded by mu; tokens in flight, ascending
 
-	wake    chan struct{} // capacity 1: waiting is not empty
+	wake    chan struct{} // capacity 1: the queue is not empty
 	freed   chan struct{} // capacity 1: a group was answered
 	slots   chan struct{} // a group in flight holds one
 	running sync.WaitGroup
@@ -62,6 +92,7 @@ func newBatcher(b *Bridge) *batcher {
 	close(first)
 	return &batcher{
 		b:        b,
+		queue:    newQueue(b.cfg.QueueOctets),
 		wake:     make(chan struct{}, 1),
 		previous: first,
 		freed:    make(chan struct{}, 1),
@@ -69,12 +100,17 @@ func newBatcher(b *Bridge) *batcher {
 	}
 }
 
-// add queues a submission. The queue is bounded by the sessions' windows.
+// add queues a submission. It blocks its session's reader while the queue is full.
 func (q *batcher) add(s *submission) {
-	q.mu.Lock()
-	q.waiting = append(q.waiting, s)
-	q.mu.Unlock()
-	signal(q.wake)
+	s.weigh()
+	switch err := q.queue.add(s, acceptPatience); {
+	case errors.Is(err, errStopping):
+		s.session.Close(err)
+	case err != nil:
+		q.b.refuse(s, &smpp.StatusError{Status: smpp.StatusMsgQFul, Err: err})
+	default:
+		signal(q.wake)
+	}
 }
 
 // signal leaves a token in a channel of capacity 1.
@@ -85,22 +121,21 @@ func signal(ch chan struct{}) {
 	}
 }
 
-// run forms groups until ctx ends; it returns when the last group has been answered or given up.
+// run forms groups until ctx ends; it returns when the last group has been answered or given up. What is
+// in no group then is left unanswered.
 func (q *batcher) run(ctx context.Context) error {
-	defer q.running.Wait()
+	defer q.stop()
 	for {
 		select {
 		case <-q.wake:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		select {
-		case q.slots <- struct{}{}:
-		case <-ctx.Done():
+		if !q.slot(ctx) {
 			return ctx.Err()
 		}
 		q.gather(ctx)
-		group, more := q.take()
+		group, more := q.queue.cut()
 		if more {
 			signal(q.wake)
 		}
@@ -112,16 +147,65 @@ func (q *batcher) run(ctx context.Context) error {
 	}
 }
 
+// stop waits for the groups in flight and closes the sessions of what was in none.
+func (q *batcher) stop() {
+	left := q.queue.close()
+	q.running.Wait()
+	left = append(left, q.queue.close()...) // decided again meanwhile
+	for _, s := range left {
+		s.session.Close(errStopping)
+	}
+}
+
+// overdueEvery is how often is looked for submissions that have waited for too long to be proposed.
+const overdueEvery = 250 * time.Millisecond
+
+// slot waits until another group may be in flight. Meanwhile it refuses what has waited for longer than
+// its ESME may be expected to: it surely was not accepted.
+func (q *batcher) slot(ctx context.Context) bool {
+	select {
+	case q.slots <- struct{}{}:
+		return true
+	default:
+	}
+	tick := time.NewTicker(overdueEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case q.slots <- struct{}{}:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+			q.refuseOverdue()
+		}
+	}
+}
+
+func (q *batcher) refuseOverdue() {
+	late := q.queue.overdue(q.b.now().Add(-acceptPatience))
+	if len(late) == 0 {
+		return
+	}
+	q.b.log.Warn("messages refused: nothing was committed in time", "count", len(late))
+	for _, s := range late {
+		q.b.refuse(s, &smpp.StatusError{Status: smpp.StatusSysErr, Err: errStalled})
+	}
+	q.queue.release(weight(late))
+}
+
+// weight is what a list of submissions counts for in the queue.
+func weight(list []*submission) (octets int64) {
+	for _, s := range list {
+		octets += s.octets
+	}
+	return octets
+}
+
 // gather lets a small group grow while another one is in flight: at moderate load that halves
 // the number of commits. An idle batcher does not wait.
 func (q *batcher) gather(ctx context.Context) {
-	if len(q.slots) == 1 {
-		return
-	}
-	q.mu.Lock()
-	n := len(q.waiting)
-	q.mu.Unlock()
-	if n >= lingerBelow {
+	if len(q.slots) == 1 || q.queue.length.Load() >= lingerBelow {
 		return
 	}
 	t := time.NewTimer(linger)
@@ -133,24 +217,11 @@ func (q *batcher) gather(ctx context.Context) {
 	}
 }
 
-// take cuts the next group from the queue.
-func (q *batcher) take() (group []*submission, more bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	size, n := 0, 0
-	for n < len(q.waiting) && n < maxGroup && size < maxGroupBytes {
-		size += 200 + len(q.waiting[n].message.Text) + len(q.waiting[n].message.Params)
-		n++
-	}
-	group = q.waiting[:n:n]
-	q.waiting = q.waiting[n:]
-	return group, len(q.waiting) > 0
-}
-
 // start proposes a group in its own goroutine. Groups are answered in the order they were formed,
 // so that a session's marks ascend on the wire.
 func (q *batcher) start(ctx context.Context, group []*submission) {
 	cmd := q.command(group)
+	octets := weight(group)
 	before, after := q.previous, make(chan struct{})
 	q.previous = after
 	q.running.Add(1)
@@ -160,6 +231,7 @@ func (q *batcher) start(ctx context.Context, group []*submission) {
 		<-before
 		q.answer(group, res, err)
 		close(after)
+		q.queue.release(octets)
 		q.settled(cmd.Token.Seq)
 		<-q.slots
 		signal(q.freed)
@@ -183,12 +255,16 @@ func (q *batcher) settled(seq uint64) {
 
 // command makes the Accept of a group: equal sets of charges are named once.
 func (q *batcher) command(group []*submission) *store.Accept {
+	n := 0
+	for _, s := range group {
+		n += s.messages()
+	}
 	cmd := &store.Accept{
 		Token:    q.token(),
-		Messages: make([]store.Submission, len(group)),
+		Messages: make([]store.Submission, 0, n),
 	}
 	sets := make(map[*account]int, 4)
-	for i, s := range group {
+	for _, s := range group {
 		set := -1
 		if len(s.account.charges) > 0 {
 			var ok bool
@@ -204,7 +280,11 @@ func (q *batcher) command(group []*submission) *store.Accept {
 			Session:     s.session.ID(),
 			Mark:        s.session.marks.next(s.message.AnswerBy != 0),
 		}
-		cmd.Messages[i] = store.Submission{Message: s.message, Charges: set}
+		if s.multi != nil {
+			cmd.Messages = s.multi.appendTo(cmd.Messages, set, s.message.Origin)
+			continue
+		}
+		cmd.Messages = append(cmd.Messages, store.Submission{Message: s.message, Charges: set})
 	}
 	return cmd
 }
@@ -261,14 +341,24 @@ func (q *batcher) answer(group []*submission, res *store.AcceptResult, err error
 		return
 	}
 	now := q.b.now()
-	for i, s := range group {
-		q.answerOne(s, res.Items[i], now)
+	items := res.Items
+	for _, s := range group {
+		n := s.messages()
+		if s.multi != nil {
+			q.b.answerMulti(s, items[:n], now)
+		} else {
+			q.answerOne(s, items[0], now)
+		}
+		items = items[n:]
 	}
 }
 
 func (q *batcher) answerOne(s *submission, item store.AcceptItem, now time.Time) {
 	switch item.Code {
-	case store.AcceptOK:
+	case store.AcceptOK, store.AcceptDuplicate:
+		if item.Code == store.AcceptDuplicate {
+			q.b.metrics.duplicate(s.account.SystemID)
+		}
 		if s.message.AnswerBy != 0 { // ack: submitted
 			q.b.acks.await(s, item.Number)
 			return
@@ -284,7 +374,8 @@ func (q *batcher) answerOne(s *submission, item store.AcceptItem, now time.Time)
 	}
 }
 
-// again decides a submission anew: the policy changed between its decision and its commit.
+// again decides a submission anew: the policy changed between its decision and its commit. It does not
+// wait for room: the group that it was in makes that.
 func (b *Bridge) again(s *submission) {
 	if err := b.loadPolicy(); err != nil || b.policy.Load().version == s.account.version {
 		b.log.Error("policy in force is not usable here", "version", s.account.version, "err", err)
@@ -292,5 +383,18 @@ func (b *Bridge) again(s *submission) {
 		return
 	}
 	s.session.marks.drop(s.message.Origin.Mark) // it gets another
-	b.take(s)
+	if b.decideSubmission(s) {
+		s.weigh()
+		b.batcher.queue.back(s)
+		signal(b.batcher.wake)
+	}
+}
+
+// Congestion is how busy accepting is, in percent: nothing to do; up to two groups in flight, up to a
+// group's worth waiting (75); a queue that fills up; full (100), when sessions wait to be read. It is
+// what congestion_state tells (SMPP 5.0, 4.8.4.18).
+func (b *Bridge) Congestion() int {
+	q := b.batcher
+	flowing := 25*len(q.slots) + int(min(25, 25*q.queue.length.Load()/maxGroup))
+	return max(flowing, q.queue.fill())
 }

@@ -14,6 +14,7 @@ import (
 // policy, and fixed words.
 type metrics struct {
 	submits    *prometheus.CounterVec
+	duplicates *prometheus.CounterVec
 	latency    prometheus.Histogram
 	outcomes   *prometheus.CounterVec
 	limited    *prometheus.CounterVec
@@ -34,6 +35,8 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 	}
 	m := &metrics{
 		submits:  counter("submits_total", "submit_sm answered, by account and command_status.", "account", "status"),
+		duplicates: counter("duplicates_total",
+			"Submits answered with the message_id of an earlier one that was the same, by account.", "account"),
 		outcomes: counter("outcomes_total", "Calls of the API by how they ended.", "route", "outcome"),
 		limited:  counter("limited_total", "Sends put off because a limit was reached.", "route", "limit"),
 		receipts: counter("receipts_total", "deliver_sm with a receipt by how they ended.", "result"),
@@ -54,7 +57,7 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 	}
 	m.start()
 	if reg != nil {
-		reg.MustRegister(m.submits, m.outcomes, m.limited, m.receipts, m.reports, m.unsettled, m.unresolved, m.latency, m.lag)
+		reg.MustRegister(m.submits, m.duplicates, m.outcomes, m.limited, m.receipts, m.reports, m.unsettled, m.unresolved, m.latency, m.lag)
 		newFigures(st, now).register(reg)
 	}
 	return m
@@ -74,6 +77,7 @@ func (m *metrics) start() {
 func (m *metrics) accounts(p *policy) {
 	for name := range p.accounts {
 		m.submits.WithLabelValues(name, smpp.StatusOK.String())
+		m.duplicates.WithLabelValues(name)
 	}
 	for name := range p.routes {
 		for _, k := range []store.OutcomeKind{store.OutcomeAccepted, store.OutcomeRejected, store.OutcomeRetry, store.OutcomeUncertain} {
@@ -100,6 +104,8 @@ func (m *metrics) countOK(account string) {
 	}
 	c.Inc()
 }
+
+func (m *metrics) duplicate(account string) { m.duplicates.WithLabelValues(account).Inc() }
 
 func (m *metrics) refusedSubmit(account string, st smpp.Status) {
 	m.submits.WithLabelValues(account, st.String()).Inc()

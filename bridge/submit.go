@@ -32,21 +32,32 @@ func (b *Bridge) SubmitSM(s *smpp.Session, r smpp.Request, m *smpp.SubmitSM) {
 	b.take(&submission{session: v.(*session), request: r, pdu: *m, at: b.now()})
 }
 
-// take decides a submission under the policy in force and hands it to the batcher, or refuses it.
+// take decides a submission and hands it to the batcher, or refuses it.
 func (b *Bridge) take(sub *submission) {
+	if b.decideSubmission(sub) {
+		b.batcher.add(sub)
+	}
+}
+
+// decideSubmission decides a submission under the policy in force. If it is not to be accepted it is
+// answered, and the result is false.
+func (b *Bridge) decideSubmission(sub *submission) bool {
 	acct := b.policy.Load().accounts[sub.session.account]
 	if acct == nil { // removed while bound
 		b.refuse(sub, &smpp.StatusError{Status: smpp.StatusSubmitFail, Err: errUnknownAccount})
-		return
+		return false
 	}
 	sub.account = acct
+	if sub.multi != nil {
+		return b.decideMulti(sub)
+	}
 	msg, err := acct.decide(&sub.pdu, sub.at)
 	if err != nil {
 		b.refuse(sub, err)
-		return
+		return false
 	}
 	sub.message = msg
-	b.batcher.add(sub)
+	return true
 }
 
 // refuse answers a submission that does not enter the store.
