@@ -106,7 +106,7 @@ func (p *player) send(words []string, rest string) error {
 	if !ok {
 		return errors.New("no such command")
 	}
-	pdu := newPDU(id)
+	pdu := smpp.NewPDU(id)
 	h := smpp.Header{ID: id, Sequence: p.nextSeq(id)}
 	for _, word := range words[1:] {
 		name, value, _ := strings.Cut(word, "=")
@@ -177,19 +177,39 @@ func (p *player) compare(h smpp.Header, pdu smpp.PDU, words []string) error {
 	}
 	for _, word := range words {
 		name, value, _ := strings.Cut(word, "=")
+		if have, ok := want[name]; ok && isList(name) {
+			value = have + " " + value
+		}
 		want[name] = value
 	}
 	for name, value := range want {
-		got, isHeader := getHeader(h, name)
-		if !isHeader {
-			var err error
-			if got, err = getField(pdu, name); err != nil {
-				return err
-			}
+		if err := compareField(h, pdu, name, value); err != nil {
+			return err
 		}
-		if !sameValue(got, value) {
-			return fmt.Errorf("got %s=%q, want %q", name, got, value)
+	}
+	return nil
+}
+
+func compareField(h smpp.Header, pdu smpp.PDU, name, want string) error {
+	if absent, ok := strings.CutPrefix(name, "!"); ok {
+		got, err := Field(pdu, absent)
+		switch {
+		case errors.Is(err, errAbsent):
+			return nil
+		case err != nil:
+			return err
 		}
+		return fmt.Errorf("got %s=%q, want none", absent, got)
+	}
+	got, isHeader := getHeader(h, name)
+	if !isHeader {
+		var err error
+		if got, err = Field(pdu, name); err != nil {
+			return err
+		}
+	}
+	if !sameValue(got, want) {
+		return fmt.Errorf("got %s=%q, want %q", name, got, want)
 	}
 	return nil
 }

@@ -19,9 +19,16 @@
 //	wait 31s                                             let time pass
 //
 // Fields have the standard's names. Values are words or Go strings in double quotes.
-// Every PDU has also seq, status, and length (the command_length, to expect only);
-// a parameter is written tlv:0x1400="value". In what is sent, a missing field is zero;
-// in what is expected, a missing field may be anything, but status must be ESME_ROK
-// and a response must carry the number of the oldest request it can belong to.
-// "*" is any value.
+// Every PDU has also seq, status, and length (the command_length, to expect only).
+// A parameter is written with the standard's name or its number: tlv:message_payload="value",
+// tlv:0x1400="value". submit_multi has dest, and submit_multi_resp failed, for each
+// destination in order:
+//
+//	> submit_multi dest=1/1/8613900000000 dest=list:staff short_message="hello"
+//	< submit_multi_resp message_id=* failed=1/1/8613900000000/ESME_RINVDSTADR
+//
+// In what is sent, a missing field is zero; in what is expected, a missing field may be
+// anything, but status must be ESME_ROK and a response must carry the number of the oldest
+// request it can belong to. "*" or any is any value, !tlv:message_state means that there is
+// no such parameter, and failed="" that there are no failures.
 package smpptest

@@ -1,32 +1,9 @@
 package smpptest
 
-import (
-	"encoding/hex"
-	"fmt"
-	"strconv"
-	"strings"
+import "smppbridge/smpp"
 
-	"smppbridge/smpp"
-)
-
-// newPDU returns an empty PDU of that name, or nil if package smpp has no type for it.
-func newPDU(id smpp.CommandID) smpp.PDU {
-	body := emptyBody[:]
-	if id.IsResponse() {
-		body = nil
-	}
-	p, err := smpp.Decode(smpp.Header{ID: id}, body)
-	if err != nil {
-		return nil
-	}
-	return p
-}
-
-// emptyBody decodes as each request with all fields empty.
-var emptyBody [17]byte
-
-// fields returns where p keeps each field, by the standard's name: *string, *byte
-// or *smpp.TLVs.
+// fields returns where p keeps each field, by the standard's name: *string, *byte,
+// *smpp.MessageState, *smpp.TLVs, *[]smpp.Destination or *[]smpp.Unsuccess.
 func fields(p smpp.PDU) map[string]any {
 	switch m := p.(type) {
 	case *smpp.Bind:
@@ -45,8 +22,74 @@ func fields(p smpp.PDU) map[string]any {
 		return map[string]any{"message_id": &m.MessageID, "tlv": &m.TLVs}
 	case *smpp.DeliverSMResp:
 		return map[string]any{"message_id": &m.MessageID, "tlv": &m.TLVs}
+	case *smpp.DataSMResp:
+		return map[string]any{"message_id": &m.MessageID, "tlv": &m.TLVs}
+	case *smpp.SubmitMultiResp:
+		return map[string]any{"message_id": &m.MessageID, "failed": &m.Failed, "tlv": &m.TLVs}
+	case *smpp.Outbind:
+		return map[string]any{"system_id": &m.SystemID, "password": &m.Password}
+	}
+	return otherFields(p)
+}
+
+// otherFields is fields for what is not a bind or a message.
+func otherFields(p smpp.PDU) map[string]any {
+	switch m := p.(type) {
+	case *smpp.SubmitMulti:
+		return multiFields(m)
+	case *smpp.DataSM:
+		return dataFields(m)
+	case *smpp.QuerySM:
+		return map[string]any{
+			"message_id":      &m.MessageID,
+			"source_addr_ton": &m.SourceAddrTON, "source_addr_npi": &m.SourceAddrNPI, "source_addr": &m.SourceAddr,
+		}
+	case *smpp.QuerySMResp:
+		return map[string]any{
+			"message_id": &m.MessageID, "final_date": &m.FinalDate, "message_state": &m.MessageState,
+			"error_code": &m.ErrorCode, "tlv": &m.TLVs,
+		}
+	case *smpp.CancelSM:
+		return map[string]any{
+			"service_type": &m.ServiceType, "message_id": &m.MessageID,
+			"source_addr_ton": &m.SourceAddrTON, "source_addr_npi": &m.SourceAddrNPI, "source_addr": &m.SourceAddr,
+			"dest_addr_ton": &m.DestAddrTON, "dest_addr_npi": &m.DestAddrNPI, "destination_addr": &m.DestinationAddr,
+		}
+	case *smpp.ReplaceSM:
+		return map[string]any{
+			"message_id":      &m.MessageID,
+			"source_addr_ton": &m.SourceAddrTON, "source_addr_npi": &m.SourceAddrNPI, "source_addr": &m.SourceAddr,
+			"schedule_delivery_time": &m.ScheduleDeliveryTime, "validity_period": &m.ValidityPeriod,
+			"registered_delivery": &m.RegisteredDelivery, "sm_default_msg_id": &m.SMDefaultMsgID,
+			"short_message": &m.ShortMessage, "tlv": &m.TLVs,
+		}
+	case *smpp.AlertNotification:
+		return map[string]any{
+			"source_addr_ton": &m.SourceAddrTON, "source_addr_npi": &m.SourceAddrNPI, "source_addr": &m.SourceAddr,
+			"esme_addr_ton": &m.ESMEAddrTON, "esme_addr_npi": &m.ESMEAddrNPI, "esme_addr": &m.ESMEAddr, "tlv": &m.TLVs,
+		}
 	}
 	return nil
+}
+
+// multiFields are submit_sm's with dest in the place of the one destination.
+func multiFields(m *smpp.SubmitMulti) map[string]any {
+	f := messageFields(&m.Message)
+	for _, name := range []string{"dest_addr_ton", "dest_addr_npi", "destination_addr"} {
+		delete(f, name)
+	}
+	f["dest"] = &m.Destinations
+	return f
+}
+
+func dataFields(m *smpp.DataSM) map[string]any {
+	return map[string]any{
+		"service_type":    &m.ServiceType,
+		"source_addr_ton": &m.SourceAddrTON, "source_addr_npi": &m.SourceAddrNPI, "source_addr": &m.SourceAddr,
+		"dest_addr_ton": &m.DestAddrTON, "dest_addr_npi": &m.DestAddrNPI, "destination_addr": &m.DestinationAddr,
+		"esm_class": &m.ESMClass, "registered_delivery": &m.RegisteredDelivery, "data_coding": &m.DataCoding,
+		"tlv": &m.TLVs,
+	}
 }
 
 func messageFields(m *smpp.SubmitSM) map[string]any {
@@ -60,73 +103,4 @@ func messageFields(m *smpp.SubmitSM) map[string]any {
 		"data_coding": &m.DataCoding, "sm_default_msg_id": &m.SMDefaultMsgID,
 		"short_message": &m.ShortMessage, "tlv": &m.TLVs,
 	}
-}
-
-// setField gives p's field a value.
-func setField(p smpp.PDU, name, value string) error {
-	where := fields(p)
-	if tag, ok := strings.CutPrefix(name, "tlv:"); ok {
-		t, ok := where["tlv"].(*smpp.TLVs)
-		n, err := strconv.ParseUint(tag, 0, 16)
-		if !ok || err != nil {
-			return fmt.Errorf("no parameter %s here", name)
-		}
-		*t = t.With(smpp.Tag(n), value)
-		return nil
-	}
-	switch f := where[name].(type) {
-	case *string:
-		*f = value
-	case *byte:
-		n, err := strconv.ParseUint(value, 0, 8)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		*f = byte(n)
-	default:
-		return fmt.Errorf("no field %s", name)
-	}
-	return nil
-}
-
-// getField returns p's field as setField takes it.
-func getField(p smpp.PDU, name string) (string, error) {
-	where := fields(p)
-	if tag, ok := strings.CutPrefix(name, "tlv:"); ok {
-		n, err := strconv.ParseUint(tag, 0, 16)
-		t, ok := where["tlv"].(*smpp.TLVs)
-		if err != nil || !ok {
-			return "", fmt.Errorf("no parameter %s here", name)
-		}
-		if v, ok := t.Get(smpp.Tag(n)); ok {
-			return v, nil
-		}
-		return "", fmt.Errorf("no parameter %s in the PDU", name)
-	}
-	switch f := where[name].(type) {
-	case *string:
-		return *f, nil
-	case *byte:
-		return strconv.Itoa(int(*f)), nil
-	}
-	return "", fmt.Errorf("no field %s", name)
-}
-
-// sameValue compares a field with what a dialogue wants: numbers as numbers.
-func sameValue(got, want string) bool {
-	if want == "*" || got == want {
-		return true
-	}
-	g, err1 := strconv.ParseUint(got, 0, 32)
-	w, err2 := strconv.ParseUint(want, 0, 32)
-	return err1 == nil && err2 == nil && g == w && strings.HasPrefix(want, "0x")
-}
-
-// octets reads the argument of "> raw": a quoted text or hexadecimal digits.
-func octets(s string) ([]byte, error) {
-	if strings.HasPrefix(s, `"`) {
-		text, err := strconv.Unquote(s)
-		return []byte(text), err
-	}
-	return hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 }
