@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"sync/atomic"
 )
 
 // MaxPDU is the longest PDU read: a message_payload of 64 KiB and room for all
@@ -32,11 +33,14 @@ type Reader struct {
 	start int
 	end   int
 	last  int // octets that the last read returned
+	most  int // the buffer grows no further for what a read could return at once
+
+	size atomic.Int64 // len(buf), for other goroutines
 }
 
 // NewReader returns a Reader of PDUs no longer than max octets.
 func NewReader(r io.Reader, max int) *Reader {
-	return &Reader{r: r, max: uint32(max)}
+	return &Reader{r: r, max: uint32(max), most: maxReadBuffer}
 }
 
 // SetMax changes the longest PDU that Next takes.
@@ -44,6 +48,13 @@ func (r *Reader) SetMax(max int) { r.max = uint32(max) }
 
 // Buffered returns how many octets have been read that Next did not yet return.
 func (r *Reader) Buffered() int { return r.end - r.start }
+
+// readAtOnce changes how much is read at once from one that sends much.
+func (r *Reader) readAtOnce(octets int) { r.most = min(octets, maxReadBuffer) }
+
+// beyondIdle returns how many octets the buffer has beyond those that it always has. It
+// may be called from any goroutine.
+func (r *Reader) beyondIdle() int { return max(0, int(r.size.Load())-minReadBuffer) }
 
 // Next returns the next PDU's header and body; body is valid until the next
 // call. The error is ErrFrame with as much of the header as there is, io.EOF
@@ -97,15 +108,16 @@ func (r *Reader) resize() {
 	switch {
 	case size == 0:
 		size = minReadBuffer
-	case unread == size, r.last > 0 && r.end == size && size < maxReadBuffer:
+	case unread == size, r.last > 0 && r.end == size && size < r.most:
 		size *= 2
-	case unread == 0 && r.last < size/8 && size > minReadBuffer:
+	case unread == 0 && size > minReadBuffer && (r.last < size/8 || size > 2*r.most):
 		size /= 2
 	}
 	if size != len(r.buf) {
 		buf := make([]byte, size)
 		copy(buf, r.buf[r.start:r.end])
 		r.buf = buf
+		r.size.Store(int64(size))
 	} else if r.start > 0 {
 		copy(r.buf, r.buf[r.start:r.end])
 	}

@@ -13,7 +13,7 @@ type metrics struct {
 	ends        [endReasons]prometheus.Counter
 	windowWaits prometheus.Counter
 	unexpected  prometheus.Counter
-	refused     prometheus.Counter
+	refused     [refusals]prometheus.Counter // but for admitted
 
 	statusSmall [int(StatusInvDCS) + 1]uint8 // index into responses[i] of each status in use
 }
@@ -41,8 +41,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "smppbridge_smpp_window_waits_total", Help: "Times a session stopped reading because its submit window was full."}),
 		unexpected: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "smppbridge_smpp_unexpected_responses_total", Help: "Responses to no request of ours, or after its time-out."}),
-		refused: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "smppbridge_smpp_refused_connections_total", Help: "Connections closed on accept because there were too many."}),
+	}
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "smppbridge_smpp_refused_connections_total", Help: "Connections closed at once because there were too many, by the limit."}, []string{"reason"})
+	for r := admitted + 1; r < refusals; r++ {
+		m.refused[r] = refused.WithLabelValues(r.String())
 	}
 	sessions := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "smppbridge_smpp_sessions", Help: "Bound sessions."}, []string{"bind_type"})
@@ -64,7 +67,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.ends[r] = ends.WithLabelValues(r.String())
 	}
 	if reg != nil {
-		reg.MustRegister(m.connections, sessions, pdus, responses, ends, m.windowWaits, m.unexpected, m.refused)
+		reg.MustRegister(m.connections, sessions, pdus, responses, ends, m.windowWaits, m.unexpected, refused)
 	}
 	return m
 }

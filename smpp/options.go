@@ -17,6 +17,8 @@ const (
 	DefaultWriteTimeout    = 10 * time.Second
 	DefaultMaxSessions     = 10000
 	DefaultMaxUnbound      = 1000
+	DefaultMaxPerAddress   = 100
+	DefaultMaxBuffered     = 256 << 20
 )
 
 // ErrorBody says what follows the header of a response that carries an error.
@@ -56,15 +58,17 @@ func (o Options) withDefaults(cfg *Config) Options {
 
 // Config is what all sessions of a Server share. A zero field means its default.
 type Config struct {
-	SystemID      string        // sent in bind_resp where Options has none
-	BindTimeout   time.Duration // from connect to a bind request that is answered
-	WriteTimeout  time.Duration // without one octet leaving before a session is cut
-	MaxSessions   int           // connections at once; more are closed on accept
-	MaxUnbound    int           // of them not yet bound
-	BindErrorBody ErrorBody     // of bind_resp
-	Congestion    func() int    // how full the message centre is, 0 to 100, for clients of SMPP 5.0; nil: not told. Must be quick
-	Log           *slog.Logger  // nil: none
-	Registerer    prometheus.Registerer
+	SystemID             string        // sent in bind_resp where Options has none
+	BindTimeout          time.Duration // from connect to a bind request that is answered
+	WriteTimeout         time.Duration // without one octet leaving before a session is cut
+	MaxSessions          int           // connections at once; more are closed on accept
+	MaxUnbound           int           // of them not yet bound
+	MaxUnboundPerAddress int           // of those, from one IPv4 address or one IPv6 /64
+	MaxBuffered          int           // octets read or waiting to be written, over all sessions
+	BindErrorBody        ErrorBody     // of bind_resp
+	Congestion           func() int    // how full the message centre is, 0 to 100, for clients of SMPP 5.0; nil: not told. Must be quick
+	Log                  *slog.Logger  // nil: none
+	Registerer           prometheus.Registerer
 }
 
 func (c Config) withDefaults() Config {
@@ -72,6 +76,8 @@ func (c Config) withDefaults() Config {
 	c.WriteTimeout = orDefault(c.WriteTimeout, DefaultWriteTimeout)
 	c.MaxSessions = orDefault(c.MaxSessions, DefaultMaxSessions)
 	c.MaxUnbound = orDefault(c.MaxUnbound, DefaultMaxUnbound)
+	c.MaxUnboundPerAddress = orDefault(c.MaxUnboundPerAddress, DefaultMaxPerAddress)
+	c.MaxBuffered = orDefault(c.MaxBuffered, DefaultMaxBuffered)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

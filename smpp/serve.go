@@ -17,6 +17,8 @@ type serving struct {
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{} // guarded by mu
+
+	held int64 // of Server.buffered; the ticker's alone
 }
 
 // Serve accepts connections on l until ctx ends or Drain is called, then closes l
@@ -60,6 +62,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	v.wg.Wait()
 	close(idle)
 	helpers.Wait()
+	v.hold(0)
 	return err
 }
 
@@ -106,10 +109,10 @@ func (v *serving) stopping(ctx context.Context) bool {
 // start runs a session for conn, or closes it when there are too many.
 func (v *serving) start(ctx context.Context, conn net.Conn) {
 	sess := newSession(v, conn)
-	if !v.srv.add(sess) {
-		v.srv.metrics.refused.Inc()
-		v.srv.log.Debug("connection refused", "remote", conn.RemoteAddr().String())
-		conn.Close()
+	if why := v.srv.add(sess); why != admitted {
+		v.srv.metrics.refused[why].Inc()
+		v.srv.log.Debug("connection refused", "remote", conn.RemoteAddr().String(), "reason", why.String())
+		sess.raw.Close() // a goodbye of TLS could block
 		return
 	}
 	tune(conn)
@@ -163,11 +166,12 @@ func (v *serving) tick(stop <-chan struct{}) {
 		for _, sess := range sessions {
 			sess.tick(elapsed)
 		}
+		v.relieve(sessions)
 		clear(sessions) // an ended session is not kept alive by this slice
 	}
 }
 
-// tune sets what latency and dead peers ask for, also below TLS.
+// tune sets what latency and dead peers ask for, also below TLS and a PROXY header.
 func tune(conn net.Conn) {
 	if tcp, ok := rawConn(conn).(*net.TCPConn); ok {
 		// Without TCP_NODELAY a response can wait 40 ms for an ACK. Both
@@ -177,12 +181,4 @@ func tune(conn net.Conn) {
 			Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 4,
 		})
 	}
-}
-
-// rawConn returns the connection below TLS.
-func rawConn(conn net.Conn) net.Conn {
-	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		return t.NetConn()
-	}
-	return conn
 }

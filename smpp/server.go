@@ -3,7 +3,10 @@ package smpp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 )
@@ -53,26 +56,33 @@ type Server struct {
 	lastID  atomic.Uint64
 	tracer  atomic.Pointer[Tracer]
 
-	mu       sync.Mutex
-	sessions map[*Session]struct{} // guarded by mu; every open connection
-	unbound  int                   // guarded by mu; of them those not bound yet
-	draining bool                  // guarded by mu
-	drain    chan struct{}         // closed when draining becomes true
-	empty    chan struct{}         // closed when draining and no session is left
+	share    atomic.Int64 // octets that one session may have waiting to be written
+	buffered atomic.Int64 // octets that all sessions held at their last tick
+
+	mu        sync.Mutex
+	sessions  map[*Session]netip.Addr // guarded by mu; every open connection, and whose it counts as while unbound
+	unbound   int                     // guarded by mu; of them those not bound yet
+	unboundBy map[netip.Addr]int      // guarded by mu; the same by address
+	draining  bool                    // guarded by mu
+	drain     chan struct{}           // closed when draining becomes true
+	empty     chan struct{}           // closed when draining and no session is left
 }
 
 // NewServer returns a Server that asks b. Its metrics are registered at once.
 func NewServer(cfg Config, b Backend) *Server {
 	cfg = cfg.withDefaults()
-	return &Server{
-		cfg:      cfg,
-		backend:  b,
-		log:      cfg.Log,
-		metrics:  newMetrics(cfg.Registerer),
-		sessions: make(map[*Session]struct{}),
-		drain:    make(chan struct{}),
-		empty:    make(chan struct{}),
+	s := &Server{
+		cfg:       cfg,
+		backend:   b,
+		log:       cfg.Log,
+		metrics:   newMetrics(cfg.Registerer),
+		sessions:  make(map[*Session]netip.Addr),
+		unboundBy: make(map[netip.Addr]int),
+		drain:     make(chan struct{}),
+		empty:     make(chan struct{}),
 	}
+	s.shareLocked()
+	return s
 }
 
 // Drain ends all sessions in good order. No connection is accepted any more, and
@@ -116,25 +126,73 @@ func (s *Server) Sessions() int {
 	return len(s.sessions)
 }
 
-// add admits a new connection's session, or says that there are too many.
-func (s *Server) add(sess *Session) bool {
+// A refusal is why a connection is closed on accept, or as soon as it is known whose
+// it is: the closed list of the metric's label.
+type refusal uint8
+
+const (
+	admitted refusal = iota
+	refusedDraining
+	refusedSessions
+	refusedUnbound
+	refusedAddress
+
+	refusals // how many there are
+)
+
+var refusalNames = [refusals]string{
+	"", "draining", "max_sessions", "max_unbound", "max_unbound_per_address",
+}
+
+func (r refusal) String() string { return refusalNames[r] }
+
+// add admits a new connection's session, or says why not.
+func (s *Server) add(sess *Session) refusal {
+	var from netip.Addr
+	if headerOf(sess.conn) == nil { // otherwise it is the load balancer's
+		from = neighbourhood(sess.conn.RemoteAddr())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining || len(s.sessions) >= s.cfg.MaxSessions || s.unbound >= s.cfg.MaxUnbound {
-		return false
+	switch {
+	case s.draining:
+		return refusedDraining
+	case len(s.sessions) >= s.cfg.MaxSessions:
+		return refusedSessions
+	case s.unbound >= s.cfg.MaxUnbound:
+		return refusedUnbound
+	case s.unboundBy[from] >= s.cfg.MaxUnboundPerAddress && from.IsValid():
+		return refusedAddress
 	}
-	s.sessions[sess] = struct{}{}
+	s.sessions[sess] = from
 	s.unbound++
+	s.countLocked(from, 1)
+	s.shareLocked()
 	s.metrics.connections.Inc()
-	return true
+	return admitted
+}
+
+// located is called once for a session whose address a PROXY header has told.
+func (s *Server) located(sess *Session) error {
+	from := neighbourhood(sess.conn.RemoteAddr())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unboundBy[from] >= s.cfg.MaxUnboundPerAddress && from.IsValid() {
+		s.metrics.refused[refusedAddress].Inc()
+		return fmt.Errorf("more than smpp.%s", refusedAddress)
+	}
+	s.sessions[sess] = from
+	s.countLocked(from, 1)
+	return nil
 }
 
 // bound is called once for a session that is no longer unbound.
-func (s *Server) bound(t BindType) {
-	s.metrics.sessions[t].Inc()
+func (s *Server) bound(sess *Session) {
+	s.metrics.sessions[sess.bindType].Inc()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unbound--
+	s.countLocked(s.sessions[sess], -1)
 }
 
 // remove forgets a session that has ended; wasBound says whether bound was called.
@@ -145,11 +203,35 @@ func (s *Server) remove(sess *Session, wasBound bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sessions, sess)
 	if !wasBound {
 		s.unbound--
+		s.countLocked(s.sessions[sess], -1)
 	}
+	delete(s.sessions, sess)
+	s.shareLocked()
 	s.closeEmptyLocked()
+}
+
+// countLocked counts an unbound connection of an address; the zero Addr counts nowhere.
+func (s *Server) countLocked(from netip.Addr, n int) {
+	if !from.IsValid() {
+		return
+	}
+	if s.unboundBy[from] += n; s.unboundBy[from] == 0 {
+		delete(s.unboundBy, from)
+	}
+}
+
+// neighbourhood is what counts as one address: of IPv6 the network that one customer
+// is given, a /64.
+func neighbourhood(addr net.Addr) netip.Addr {
+	ip := ipOf(addr)
+	if ip.Is6() {
+		if network, err := ip.Prefix(64); err == nil {
+			return network.Addr()
+		}
+	}
+	return ip
 }
 
 // closeEmptyLocked wakes Drain. No session can be added while draining, so the

@@ -44,7 +44,7 @@ type Session struct {
 	srv     *Server
 	serving *serving
 	conn    net.Conn
-	raw     net.Conn // below conn's TLS, or conn: closing it never waits for the peer
+	raw     net.Conn // below conn's TLS and PROXY header, or conn: closing it never waits for the peer
 	id      uint64
 	since   time.Time
 	backend Backend
@@ -79,6 +79,7 @@ type Session struct {
 	room     sync.Cond // on mu; the reader waits here for a window slot or room in out
 
 	out        []byte    // guarded by mu; encoded PDUs the writer has not taken yet
+	writing    int       // guarded by mu; octets that the writer has taken
 	spare      []byte    // guarded by mu; an empty buffer to put in out's place
 	early      []byte    // guarded by mu; deliver_sm from before the bind_resp
 	outMark    uint64    // guarded by mu; the highest mark of a response in out
@@ -121,7 +122,9 @@ func (s *Session) run(ctx context.Context) {
 	s.mu.Unlock()
 
 	go s.write() // ends before run does
-	s.read(ctx)
+	if s.open() {
+		s.read(ctx)
+	}
 	<-s.writerDone
 	s.failPending()
 	s.mu.Lock()
@@ -240,7 +243,7 @@ func (s *Session) DeliverSM(m *DeliverSM, done func(Status, error)) error {
 	switch {
 	case s.state != stateBound && s.state != stateBinding, s.draining:
 		return ErrClosed
-	case s.delivering >= s.opts.DeliverWindow, len(s.out)+len(s.early) > softOutput:
+	case s.delivering >= s.opts.DeliverWindow, s.overShareLocked():
 		return ErrWindowFull
 	}
 	seq := s.expectLocked(DeliverSMRespID, done)

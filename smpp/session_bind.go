@@ -25,7 +25,7 @@ func (s *Session) bind(ctx context.Context, h *Header, body []byte) {
 		s.refuseBind(h.Sequence, resp, err)
 		return
 	}
-	s.srv.bound(s.bindType)
+	s.srv.bound(s)
 	s.finishBind(h.Sequence, resp, opts.withDefaults(&s.srv.cfg))
 }
 

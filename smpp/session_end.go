@@ -21,6 +21,11 @@ const (
 	endProtocol              // the octets were not SMPP
 	endBackend               // the backend closed it
 	endServer                // the server stopped
+	endProxy                 // the PROXY header was missing or wrong
+	endHealthCheck           // a load balancer looked whether we are there
+	endTLS                   // the TLS handshake failed
+	endCrowd                 // too many unbound connections of its address, known from the PROXY header
+	endBuffers               // it held most of what was too much for all together
 
 	endReasons // how many there are
 )
@@ -28,6 +33,7 @@ const (
 var endReasonNames = [endReasons]string{
 	"none", "unbind", "drained", "disconnected", "bind_refused", "bind_timeout",
 	"enquire_link_timeout", "slow_reader", "protocol_error", "closed", "server_stopped",
+	"proxy_header", "health_check", "tls_handshake", "unbound_limit", "buffer_limit",
 }
 
 func (r endReason) String() string { return endReasonNames[r] }

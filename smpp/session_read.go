@@ -24,6 +24,7 @@ func (in sessionInput) Read(p []byte) (int, error) {
 // is then closing or closed.
 func (s *Session) read(ctx context.Context) {
 	for {
+		s.frames.readAtOnce(int(s.srv.share.Load()) / 4)
 		h, body, err := s.frames.Next()
 		if err != nil {
 			s.readFailed(&h, err)
@@ -64,7 +65,7 @@ func (s *Session) handle(ctx context.Context, h *Header, body []byte) {
 func (s *Session) mayHandle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.out) > softOutput && s.state < stateClosing {
+	for s.overShareLocked() && s.state < stateClosing {
 		s.room.Wait()
 	}
 	return s.state < stateClosing

@@ -73,7 +73,7 @@ func TestOutputIsBounded(t *testing.T) {
 			break
 		}
 	}
-	if n := len(s.out); n < softOutput || n > softOutput+61000 {
+	if n := len(s.out); n < maxShare || n > maxShare+61000 {
 		t.Errorf("%d octets queued by DeliverSM", n)
 	}
 	for s.state == stateBound && len(s.out) < 1<<24 {

@@ -1,13 +1,11 @@
 package smpp
 
-import "sync/atomic"
+import (
+	"net"
+	"sync/atomic"
+)
 
 const (
-	// softOutput is how many octets may wait to be written before the reader
-	// stops reading and DeliverSM stops taking: an ESME that does not read gets
-	// nothing more to read.
-	softOutput = 256 << 10
-
 	// writeChunk is the most one call of Write carries. The write time-out counts
 	// from chunk to chunk, so that a big batch on a thin line is not taken for a stall.
 	writeChunk = 64 << 10
@@ -44,7 +42,8 @@ func (s *Session) write() {
 func (s *Session) nextBatch(last []byte) (batch []byte, mark uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.spare = last[:0]
+	s.spare, s.writing = last[:0], 0
+	s.room.Signal() // the reader may wait for that
 	for len(s.out) == 0 && s.state < stateClosing {
 		s.writerIdle = true
 		s.more.Wait()
@@ -54,8 +53,7 @@ func (s *Session) nextBatch(last []byte) (batch []byte, mark uint64, ok bool) {
 		return nil, 0, false
 	}
 	batch = s.out
-	s.out, s.spare = s.spare, nil
-	s.room.Signal() // the reader may wait for room in out
+	s.out, s.spare, s.writing = s.spare, nil, len(batch)
 	return batch, s.outMark, true
 }
 
@@ -74,10 +72,11 @@ func (s *Session) writeAll(batch []byte) error {
 }
 
 // closeWrite tells the ESME that nothing more comes, keeping its direction open
-// where the connection can: TCP and TLS.
+// where the connection can: TCP and TLS. TLS cannot before its handshake is over, and
+// then TCP does.
 func (s *Session) closeWrite() {
-	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
-		if c.CloseWrite() == nil {
+	for _, conn := range []net.Conn{s.conn, s.raw} {
+		if c, ok := conn.(interface{ CloseWrite() error }); ok && c.CloseWrite() == nil {
 			return
 		}
 	}
@@ -101,7 +100,7 @@ func (s *Session) queuedLocked() {
 // hardOutputLocked leaves room above the soft bound for the answer to every
 // submit_sm in the window, each with the longest message_id.
 func (s *Session) hardOutputLocked() int {
-	return 2*softOutput + s.opts.Window*(HeaderLen+fieldMessageID.max)
+	return 2*maxShare + MaxPDU + s.opts.Window*(HeaderLen+fieldMessageID.max)
 }
 
 // respond queues a response without a body.

@@ -1,0 +1,79 @@
+package smpp
+
+import (
+	"cmp"
+	"slices"
+)
+
+// What sessions may hold of octets that wait to be written, or of a PDU that has not
+// wholly arrived.
+//
+// Half of Config.MaxBuffered is divided among the open sessions: with its share waiting
+// to be written a session is not read any more and takes no deliver_sm. That alone
+// keeps everything far below the bound, as long as ESMEs come before what they leave
+// unread. What gathered while there were few and shares were large, answers to a full
+// window, and long PDUs that arrive slowly come on top; when all that exceeds
+// MaxBuffered, sessions that hold the most are cut.
+const (
+	maxShare = 256 << 10
+	minShare = 4 << 10
+)
+
+// shareLocked divides anew.
+func (s *Server) shareLocked() {
+	share := s.cfg.MaxBuffered / 2 / max(1, len(s.sessions))
+	s.share.Store(int64(min(max(share, minShare), maxShare)))
+}
+
+// heldLocked is how many octets wait to be written, those included that the writer has
+// taken.
+func (s *Session) heldLocked() int { return len(s.out) + s.writing + len(s.early) }
+
+// overShareLocked reports whether so much waits that nothing may be added which would
+// make for more.
+func (s *Session) overShareLocked() bool { return int64(s.heldLocked()) > s.srv.share.Load() }
+
+// held is what counts for the server's bound.
+func (s *Session) held() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(s.heldLocked() + s.frames.beyondIdle())
+}
+
+// relieve is called at each tick: it sums up what the listener's sessions hold, and
+// cuts some of them if all listeners' together hold too much.
+func (v *serving) relieve(sessions []*Session) {
+	var sum int64
+	for _, sess := range sessions {
+		sum += sess.held()
+	}
+	v.hold(sum)
+	over := v.srv.buffered.Load() - int64(v.srv.cfg.MaxBuffered)
+	if over <= 0 {
+		return
+	}
+	type holder struct {
+		*Session
+		octets int64
+	}
+	holders := make([]holder, 0, len(sessions))
+	for _, sess := range sessions {
+		holders = append(holders, holder{sess, sess.held()})
+	}
+	slices.SortFunc(holders, func(a, b holder) int { return cmp.Compare(b.octets, a.octets) })
+	for _, h := range holders {
+		if over <= 0 || h.octets == 0 {
+			break
+		}
+		h.cut(endBuffers, nil)
+		over -= h.octets
+		sum -= h.octets
+	}
+	v.hold(sum)
+}
+
+// hold makes octets this listener's part of the server's sum.
+func (v *serving) hold(octets int64) {
+	v.srv.buffered.Add(octets - v.held)
+	v.held = octets
+}
