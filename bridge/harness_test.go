@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -181,6 +182,7 @@ accounts:
   - {system_id: three, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], session: {deliver_window: 3}}
   - {system_id: tlvs, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], receipt: {text: false}}
   - {system_id: hex8, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], message_id: hex8}
+  - {system_id: acked, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], ack: submitted}
   - {system_id: single, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], route: single, binds: 2, session: {window: 3}}
 `
 
@@ -193,7 +195,8 @@ type rig struct {
 	api      *api
 	listener *smpptest.Listener
 	logs     *logs
-	stopRun  func() // ends Run and waits for it
+	serve    func(net.Listener) // serves another listener beside that of dial
+	stopRun  func()             // ends Run and waits for it
 	gates    []func()
 }
 
@@ -217,11 +220,14 @@ func inRig(t *testing.T, f func(*testing.T, *rig), change ...func(*Config)) {
 		srv := smpp.NewServer(smpp.Config{SystemID: "rig", Log: r.logs.logger()}, r.Bridge)
 		serving, stop := context.WithCancel(context.Background())
 		var served sync.WaitGroup
-		served.Go(func() {
-			if err := srv.Serve(serving, r.listener); err != nil {
-				t.Errorf("Serve: %v", err)
-			}
-		})
+		r.serve = func(l net.Listener) {
+			served.Go(func() {
+				if err := srv.Serve(serving, l); err != nil {
+					t.Errorf("Serve: %v", err)
+				}
+			})
+		}
+		r.serve(r.listener)
 		defer func() {
 			r.node.decide(nil)
 			for _, open := range r.gates {
