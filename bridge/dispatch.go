@@ -54,6 +54,7 @@ type dispatcher struct {
 
 	outcomes chan store.Outcome
 	governor *governor // touched by loop only
+	turns    turns     // touched by loop only
 
 	mu      sync.Mutex
 	routes  map[string]*lane // guarded by mu
@@ -132,7 +133,7 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 		return d.untilRoom(), nil
 	}
 	now := d.b.clock()
-	items, err := d.due(now, min(free, beginMost))
+	items, err := d.turns.due(d.b.store, now, min(free, beginMost))
 	if err != nil {
 		return 0, fmt.Errorf("read due messages: %w", err)
 	}
@@ -152,6 +153,7 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 		}
 		return d.untilRoom(), nil // what is due belongs to routes that rest
 	}
+	d.turns.taken(plan)
 	return 0, d.begin(ctx, plan)
 }
 
@@ -162,30 +164,13 @@ func (d *dispatcher) giveUp(plan []planned) {
 	}
 }
 
-// due reads what is to be sent, urgent messages first: a backlog of notices must not make one-time
-// codes late.
-func (d *dispatcher) due(now time.Time, limit int) ([]store.DueItem, error) {
-	items, err := d.b.store.Due(store.ActionUrgent, now.UnixMilli(), limit)
-	if err != nil || len(items) == limit {
-		return items, err
-	}
-	others, err := d.b.store.Due(store.ActionSend, now.UnixMilli(), limit-len(items))
-	return append(items, others...), err
-}
-
 // untilNext says how long nothing is due.
 func (d *dispatcher) untilNext(now time.Time) (time.Duration, error) {
-	wait := idleScan
-	for _, a := range []store.Action{store.ActionUrgent, store.ActionSend} {
-		at, ok, err := d.b.store.NextDue(a)
-		if err != nil {
-			return idleScan, err
-		}
-		if ok {
-			wait = min(wait, max(store.FromMillis(at).Sub(now), time.Millisecond))
-		}
+	at, ok, err := nextDue(d.b.store)
+	if err != nil || !ok {
+		return idleScan, err
 	}
-	return wait, nil
+	return min(idleScan, max(at.Sub(now), time.Millisecond)), nil
 }
 
 // sort tells the messages that can be sent from those that can never be.

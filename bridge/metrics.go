@@ -34,7 +34,7 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 			Namespace: "smppbridge", Subsystem: "bridge", Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		submits:  counter("submits_total", "submit_sm answered, by account and command_status.", "account", "status"),
+		submits: counter("submits_total", "submit_sm answered, by account and command_status.", "account", "status"),
 		duplicates: counter("duplicates_total",
 			"Submits answered with the message_id of an earlier one that was the same, by account.", "account"),
 		outcomes: counter("outcomes_total", "Calls of the API by how they ended.", "route", "outcome"),
