@@ -24,6 +24,13 @@ func (l *logs) Write(b []byte) (int, error) {
 	return l.buf.Write(b)
 }
 
+// String is what has been logged.
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
 // check fails the test if something private was logged, in whatever spelling of a number. It does
 // not say what (promise 7).
 func (l *logs) check(t *testing.T) {
