@@ -111,14 +111,8 @@ func (t *txn) number(s Shape) Number {
 // spelt reports whether there is a message, or a group whose head was deleted, with a number that
 // is n modulo m.
 func (t *txn) spelt(n, m uint64) bool {
-	oldest := n
-	if _, k, _ := t.seek(bktStates, key8(0)); len(k) == 8 {
-		oldest = min(oldest, binary.BigEndian.Uint64(k))
-	}
-	if _, k, _ := t.seek(bktGroups, headKey(0)); len(k) == 9 {
-		oldest = min(oldest, binary.BigEndian.Uint64(k[1:]))
-	}
-	for n >= oldest+m {
+	oldest := uint64(oldestNumber(t.bucket(bktStates).Cursor(), t.bucket(bktGroups).Cursor()))
+	for n > m && n-m >= oldest {
 		n -= m
 		if t.get(bktStates, key8(n)) != nil || t.get(bktGroups, headKey(Number(n))) != nil {
 			return true

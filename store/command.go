@@ -138,8 +138,10 @@ type CloseItem struct {
 	Err      string
 }
 
-// Replace puts another message in the place of one that waits to be sent: replace_sm. It wins or
-// loses against Begin by the revision. Number, origin and charges stay. Result: ReplaceResult.
+// Replace changes a message that waits to be sent: replace_sm. It wins or loses against Begin by the
+// revision. Texts, template, class, wants, priority, times and policy version are taken from Message;
+// all else stays, whatever Message says: number, account, origin, addresses, phone, AnswerBy, charges
+// and what the receipt repeats. Parts and joined messages are not replaced. Result: ReplaceResult.
 type Replace struct {
 	Number   Number
 	Revision uint32

@@ -21,11 +21,24 @@
 //
 // An attempt without an outcome becomes uncertain when its leader is gone (Lead) or its time has
 // run out (Finish). What is uncertain is not sent again before a Report, a Found or a late
-// Finish has said what became of it. Close ends what waits, expired or without a template, and
-// gives up on what was sent; it never ends a call under way.
+// Finish has said what became of it. Close ends what waits, cancelled, expired or without a
+// template, and gives up on what was sent; it never ends a call under way. Replace changes the text
+// of what waits.
 //
-// Every change raises the message's revision. Begin, Found and Close name the revision they were
-// decided on and do nothing at another.
+// Every change raises the message's revision. Begin, Found, Close and Replace name the revision they
+// were decided on and do nothing at another.
+//
+// A message with AnswerBy is answered only when its first attempt is over. If it fails before that
+// time and was never sent, it is Refused: the answer says so, and there is no receipt.
+//
+// The messages of one submit_multi follow each other in one Accept. Each is accepted or refused by
+// itself; those accepted are a group, whose receipts go by the number of its first one, the head.
+// A message that was refused, or is a duplicate, is of no group. The parts of a long text are
+// grouped part by part. A group keeps its head's number when the head is deleted.
+//
+// A message with a Digest is not accepted while another one with it counts: the answer is the other
+// one's number, nothing is charged and nothing stored. It counts for DedupeFor from its acceptance,
+// by the state clock, or until it fails or is replaced.
 //
 // # The file
 //
@@ -43,6 +56,8 @@
 //	meters    key → counts and levels
 //	binds     node, incarnation, session → Bind
 //	policy    version → Policy
+//	groups    member → head; head → the members that are there
+//	recent    time from which it counts no more, number → digest, account
 //
 // Numbers in keys have 8 octets, big endian, so most keys ascend, which is what bbolt is quick
 // at; small records that are rewritten are apart from large ones that are not. What is looked up
@@ -50,8 +65,8 @@
 //
 // # Memory
 //
-// The machine (txn.go) is the applying goroutine's own: meters, phones, binds, the counters of
-// meta. The view (view.go) is what readers see; it changes after each commit. All else that
+// The machine (txn.go) is the applying goroutine's own: meters, phones, binds, recent digests, the
+// counters of meta. The view (view.go) is what readers see; it changes after each commit. All else that
 // readers ask for is read from the file, in short transactions, beside Apply. Store.mu guards the
 // view and which file is the current one; nothing is called with it held. An Apply that fails may
 // leave the machine ahead of the file: then nothing is applied any more, and the node must stop.

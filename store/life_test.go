@@ -198,11 +198,12 @@ func TestClose(t *testing.T) {
 		},
 	}
 	allowed := map[string][]Ending{
-		"accepted": {EndExpired, EndRejected, EndUnknown, EndUndeliverable}, "retry": {EndExpired, EndRejected, EndUnknown, EndUndeliverable},
-		"sent": {EndUnknown, EndUndeliverable}, "uncertain": {EndUnknown, EndUndeliverable},
+		"accepted": {EndExpired, EndDeleted, EndRejected, EndUnknown, EndUndeliverable},
+		"retry":    {EndExpired, EndDeleted, EndRejected, EndUnknown, EndUndeliverable},
+		"sent":     {EndUnknown, EndUndeliverable}, "uncertain": {EndUnknown, EndUndeliverable},
 	}
 	for name, reach := range states {
-		for _, e := range []Ending{EndExpired, EndRejected, EndUnknown, EndUndeliverable} {
+		for _, e := range []Ending{EndExpired, EndDeleted, EndRejected, EndUnknown, EndUndeliverable} {
 			h := newHarness(t)
 			n := h.accept(message("shop"))[0]
 			reach(h, n)

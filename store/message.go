@@ -90,7 +90,9 @@ type Message struct {
 	AnswerBy      int64 // Unix ms until which its submit_sm_resp waits for the first attempt's outcome; 0 = it does not. See Status.Refused
 
 	// Digest, if it is not zero, is of what makes two messages of an account the same: within DedupeFor ms of
-	// the first one's acceptance another one is not accepted but answered with the first one's number.
+	// the first one's acceptance another one is not accepted but answered with the first one's number. That ends
+	// before when the first one surely is not delivered (any ending but EndDelivered and EndUnknown, or Refused) or
+	// is replaced: then nothing is on its way that the second one could stand for.
 	Digest    [16]byte
 	DedupeFor int64
 
@@ -168,8 +170,9 @@ type Status struct {
 	Action   Action // what is to be done at DueAt; 0 = nothing
 	Whole    Number // of a part in StateJoined: the joined message
 	Receipt  uint64 // Seq of its entry in the outbox, there or delivered; 0 = none was wanted
-	// Refused: it ended before Message.AnswerBy and before any attempt was taken by the API. Its submit_sm_resp
-	// says so, and it has no receipt.
+	// Refused: a Finish or a Close ended it before Message.AnswerBy, it was never StateSent, and it surely was not
+	// sent. Its submit_sm_resp says so, and it has no receipt. What was given up in StateUncertain may have been
+	// sent: it is not refused and has its receipt.
 	Refused bool
 
 	AcceptedAt int64 // Unix ms, like all times here

@@ -30,9 +30,11 @@ type AcceptResult struct{ Items []AcceptItem }
 
 // An AcceptItem is the result of one message.
 type AcceptItem struct {
-	Code   AcceptCode
-	Number Number // AcceptOK, AcceptDuplicate; of a submit_multi each message's own
-	Limit  uint8  // AcceptOverLimit: index of the charge within the message's set
+	Code AcceptCode
+	// Number: AcceptOK: the message's own, also within a submit_multi. AcceptDuplicate: the one by which the message
+	// goes that was first, so of one in a submit_multi the head's: the ESME knows no other.
+	Number Number
+	Limit  uint8 // AcceptOverLimit: index of the charge within the message's set
 }
 
 // BeginResult answers Begin, attempt by attempt.

@@ -232,7 +232,7 @@ func TestWatch(t *testing.T) {
 	h := newHarness(t)
 	woken := map[Topic]<-chan struct{}{}
 	var cancels []func()
-	for topic := WatchSend; topic <= WatchResolve; topic++ {
+	for topic := WatchSend; topic <= WatchOutcome; topic++ {
 		c, cancel := h.Watch(topic)
 		woken[topic], cancels = c, append(cancels, cancel)
 	}
@@ -263,7 +263,21 @@ func TestWatch(t *testing.T) {
 	h.apply(&Lead{DueAt: t0})
 	expect("new leader", WatchResolve)
 	h.report(DeliveryReport{Number: n, Attempt: a.ID, Ending: EndDelivered})
-	expect("reported", WatchOutbox)
+	expect("reported", WatchOutbox, WatchOutcome)
+	h.report(DeliveryReport{Number: n, Attempt: a.ID, Ending: EndDelivered})
+	h.apply(&Close{Items: []CloseItem{{Number: n, Revision: 1}}})
+	expect("final before")
+	n = h.accept(message("shop"))[0]
+	a = h.begin(n)
+	expect("another begun", WatchSend)
+	h.finish(Outcome{Attempt: a.ID, Kind: OutcomeUncertain})
+	expect("finished", WatchResolve, WatchOutcome)
+	h.finish(Outcome{Attempt: a.ID, Kind: OutcomeUncertain})
+	expect("finished again")
+	h.apply(&Found{Items: []FoundItem{{Number: n, Revision: h.status(n).Revision, Sent: true}}})
+	expect("found", WatchOutcome)
+	h.apply(&Close{Items: []CloseItem{{Number: n, Revision: h.status(n).Revision, Ending: EndUnknown}}})
+	expect("closed", WatchOutbox, WatchOutcome)
 	h.apply(&PutPolicy{})
 	expect("policy", WatchPolicy)
 	for _, cancel := range cancels {

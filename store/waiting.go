@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -79,50 +78,4 @@ func (w *waitReader) look(n Number, at int64) error {
 		w.items = append(w.items, DueItem{Number: n, DueAt: at, Message: m, Status: st})
 	}
 	return nil
-}
-
-// LastNumber returns the newest number that was given: what Shape.Parse reads a message_id against.
-func (s *Store) LastNumber() Number {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return Number(s.view.meta.nextNumber)
-}
-
-// SetOf returns the first part of the set of a part that waits for others: the one that a Close of
-// the set names. The error wraps ErrNotFound when the message is no such part.
-func (s *Store) SetOf(part Number) (first Number, err error) {
-	err = s.read(func(tx *bolt.Tx) error {
-		m, st, err := lookup(bktMessages.find(tx), bktStates.find(tx), part)
-		if err != nil {
-			return err
-		}
-		if st.State == StatePart {
-			first = findSet(bktParts.find(tx).Cursor(), &m, part)
-		}
-		if first == 0 {
-			return fmt.Errorf("set of part %s: %w", part, ErrNotFound)
-		}
-		return nil
-	})
-	return first, err
-}
-
-// findSet looks for a part among the sets of its reference that were begun with it or before, the
-// newest first; 0 when none has it.
-func findSet(c *bolt.Cursor, m *Message, part Number) Number {
-	from := partsKey(m, part)
-	k, v := c.Seek(from)
-	switch {
-	case k == nil:
-		k, v = c.Last()
-	case !bytes.Equal(k, from):
-		k, v = c.Prev()
-	}
-	prefix := from[:len(from)-8]
-	for ; len(k) == len(from) && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
-		if set := partSet(v); int(m.Segment.Seq) <= set.total() && set.number(m.Segment.Seq) == part {
-			return setNumber(k)
-		}
-	}
-	return 0
 }
