@@ -21,7 +21,7 @@ type lockout struct {
 	mu        sync.Mutex
 	pairs     tallies[suspect]                      // guarded by mu
 	addresses tallies[netip.Prefix]                 // guarded by mu
-	accounts  tallies[string]                       // guarded by mu; of wrong passwords at addresses that are not good
+	accounts  tallies[string]                       // guarded by mu; of new wrong passwords at addresses that are not good
 	good      map[string]map[netip.Prefix]time.Time // guarded by mu; by account: where it has bound, and when last
 }
 
@@ -117,8 +117,8 @@ func (l *lockout) wrong(s suspect, good, fresh bool) {
 	now := l.now()
 	l.pairs.add(s, now, fresh)
 	l.addresses.add(s.network, now, fresh)
-	if !good {
-		l.accounts.add(s.account, now, fresh)
+	if !good && fresh {
+		l.accounts.add(s.account, now, true)
 	}
 }
 
