@@ -37,6 +37,14 @@ func TestMetrics(t *testing.T) {
 	}, func(c *Config) { c.Registerer = reg })
 }
 
+// metricsPage is what Prometheus would read.
+func metricsPage(t *testing.T, reg *prometheus.Registry) string {
+	t.Helper()
+	page := httptest.NewRecorder()
+	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	return page.Body.String()
+}
+
 func checkMetrics(t *testing.T, reg *prometheus.Registry) {
 	t.Helper()
 	problems, err := testutil.GatherAndLint(reg)
@@ -46,9 +54,7 @@ func checkMetrics(t *testing.T, reg *prometheus.Registry) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	page := httptest.NewRecorder()
-	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
-	text := page.Body.String()
+	text := metricsPage(t, reg)
 	for _, want := range []string{
 		`smppbridge_bridge_submits_total{account="any",status="ESME_ROK"} 4`,
 		`smppbridge_bridge_submits_total{account="any",status="ESME_RINVDSTADR"} 1`,
