@@ -40,8 +40,8 @@ type naming struct {
 	params *string // of code, as they came; nil: they are found from the text
 }
 
-// naming reads what m names. The template of sm_default_msg_id (SMPP 3.4, 5.2.20) is the account's by
-// standing in its table; one of a parameter must be one that the account may use.
+// naming reads what m names: a template by sm_default_msg_id (SMPP 3.4, 5.2.20) and the account's table, or
+// by parameter, then one that the account may use.
 func (a *account) naming(m *smpp.SubmitSM) (n naming, err error) {
 	if m.SMDefaultMsgID != 0 {
 		if n.code = a.defaultMsgs[m.SMDefaultMsgID]; n.code == "" {

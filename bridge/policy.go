@@ -203,8 +203,7 @@ func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (a *account
 	return a, a.nameDefaults()
 }
 
-// nameDefaults makes the table of sm_default_msg_id. Like the fallback template its templates need not be
-// among those that the account's texts are matched with.
+// nameDefaults makes the table of sm_default_msg_id.
 func (a *account) nameDefaults() error {
 	a.defaultMsgs = make(map[uint8]string, len(a.DefaultMsgIDs))
 	for key, code := range a.DefaultMsgIDs {
