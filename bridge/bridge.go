@@ -79,13 +79,14 @@ type Bridge struct {
 	takeover  *takeover
 	door      *doorMetrics
 
-	policy   atomic.Pointer[policy]
-	loading  sync.Mutex // held while a policy is put into force
-	batcher  *batcher
-	acks     *acks
-	courier  *courier
-	paused   atomic.Bool
-	sessions sync.Map // session id (uint64) -> *session
+	policy     atomic.Pointer[policy]
+	loading    sync.Mutex // held while a policy is put into force
+	batcher    *batcher
+	acks       *acks
+	operations *operations
+	courier    *courier
+	paused     atomic.Bool
+	sessions   sync.Map // session id (uint64) -> *session
 }
 
 // New makes a Bridge. Before sessions are served its Run must be going and Announce have returned.
@@ -114,6 +115,7 @@ func New(cfg Config) (*Bridge, error) {
 	b.takeover = newTakeover(b)
 	b.batcher = newBatcher(b)
 	b.acks = newAcks(b)
+	b.operations = newOperations(b)
 	b.courier = newCourier(b)
 	b.paused.Store(cfg.Paused)
 	if err := b.loadPolicy(); err != nil {
@@ -129,6 +131,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	g.Go(func() error { return b.followPolicy(ctx) })
 	g.Go(func() error { return b.batcher.run(ctx) })
 	g.Go(func() error { return b.acks.run(ctx) })
+	g.Go(func() error { return b.operations.run(ctx) })
 	g.Go(func() error { return b.courier.run(ctx) })
 	g.Go(func() error { return b.keepDoor(ctx) })
 	g.Go(func() error { return b.cluster.Lead(ctx, b.lead) })

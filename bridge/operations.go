@@ -1,6 +1,93 @@
 package bridge
 
-import "smppbridge/smpp"
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"smppbridge/smpp"
+	"smppbridge/store"
+)
+
+// The bounds of operations on messages that were accepted before. What waits beyond them holds up the
+// reader of its session, and nobody else's.
+const (
+	operationWorkers = 4
+	operationsQueued = 64
+)
+
+// Why operations are refused.
+var (
+	errNoSuchMessage = errors.New("no such message of the account")
+	errUnderWay      = errors.New("message does not wait to be sent any more")
+	errNotReplaced   = errors.New("a part or a destination of several is not replaced")
+)
+
+// operations carries out query_sm, cancel_sm and replace_sm: they read the state's file and wait for
+// commits, which a session's reader must not.
+type operations struct {
+	b      *Bridge
+	jobs   chan func(context.Context)
+	sweeps chan func(context.Context) // those that go through everything that waits
+	ended  chan struct{}              // closed when nobody works any more
+}
+
+func newOperations(b *Bridge) *operations {
+	return &operations{
+		b:      b,
+		jobs:   make(chan func(context.Context), operationsQueued),
+		sweeps: make(chan func(context.Context), operationsQueued),
+		ended:  make(chan struct{}),
+	}
+}
+
+// run works until ctx ends. Sessions are drained before that, so that nothing is left then.
+func (o *operations) run(ctx context.Context) error {
+	defer close(o.ended)
+	var g errgroup.Group
+	work := func(jobs <-chan func(context.Context)) func() error {
+		return func() error {
+			for {
+				select {
+				case job := <-jobs:
+					job(ctx)
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+		}
+	}
+	for range operationWorkers {
+		g.Go(work(o.jobs))
+	}
+	g.Go(work(o.sweeps))
+	return g.Wait()
+}
+
+// do has a worker carry out f and answer r with what it returns: a response, or an error.
+func (o *operations) do(jobs chan func(context.Context), s *session, r smpp.Request, f func(context.Context) (smpp.PDU, error)) {
+	job := func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, acceptPatience)
+		defer cancel()
+		pdu, err := f(ctx)
+		switch {
+		case err != nil:
+			o.b.log.DebugContext(ctx, "operation refused", "system_id", s.account, "command", r.Command.String(), "err", err)
+			s.Respond(r, smpp.StatusOf(err, smpp.StatusSysErr), "", 0)
+		case pdu != nil:
+			s.RespondPDU(r, smpp.StatusOK, pdu, 0)
+		default:
+			s.Respond(r, smpp.StatusOK, "", 0)
+		}
+	}
+	select {
+	case jobs <- job:
+	case <-o.ended:
+		s.Close(errStopping)
+	}
+}
 
 // Handle takes what is not a plain submit. It implements smpp.Backend.
 func (b *Bridge) Handle(s *smpp.Session, r smpp.Request, p smpp.PDU) {
@@ -9,10 +96,88 @@ func (b *Bridge) Handle(s *smpp.Session, r smpp.Request, p smpp.PDU) {
 		s.Close(errStopping)
 		return
 	}
-	switch m := p.(type) {
+	sess, o := v.(*session), b.operations
+	switch p := p.(type) {
 	case *smpp.SubmitMulti:
-		b.submitMulti(v.(*session), r, m)
+		b.submitMulti(sess, r, p)
+	case *smpp.QuerySM:
+		o.do(o.jobs, sess, r, func(context.Context) (smpp.PDU, error) { return b.querySM(sess.account, p) })
+	case *smpp.CancelSM:
+		jobs := o.jobs
+		if p.MessageID == "" {
+			jobs = o.sweeps
+		}
+		o.do(jobs, sess, r, func(ctx context.Context) (smpp.PDU, error) { return nil, b.cancelSM(ctx, sess.account, p) })
+	case *smpp.ReplaceSM:
+		o.do(o.jobs, sess, r, func(ctx context.Context) (smpp.PDU, error) { return nil, b.replaceSM(ctx, sess.account, p) })
 	default:
 		s.Respond(r, smpp.StatusInvCmdID, "", 0)
 	}
+}
+
+// A stored message is one that was accepted, with where it stands.
+type stored struct {
+	number store.Number
+	store.Message
+	status store.Status
+}
+
+func (b *Bridge) stored(n store.Number) (stored, error) {
+	m, st, err := b.store.Lookup(n)
+	return stored{n, m, st}, err
+}
+
+// allShapes are tried in turn: the account's may have changed since a message was accepted.
+var allShapes = [...]store.Shape{store.ShapeHex10, store.ShapeHex8, store.ShapeDec10}
+
+// A named message_id is what an ESME means by one: a message, or the destinations of a submit_multi.
+type named struct {
+	id      string // as it was given to the ESME
+	members []stored
+}
+
+// own finds what an ESME names by a message_id and its source address. The standard wants the address for
+// verification; it is the account that keeps strangers out, so that one left out is taken, and so is
+// another type of number. The error is a *smpp.StatusError, ESME_RINVMSGID, if there is no such message.
+func (b *Bridge) own(account, id, source string) (named, error) {
+	for _, shape := range allShapes {
+		n, err := b.store.ByMessageID(account, shape, id)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return named{}, fmt.Errorf("look up a message_id: %w", err)
+		}
+		members, err := b.group(n)
+		if err != nil {
+			return named{}, err
+		}
+		if len(members) > 0 && members[0].Shape == shape && (source == "" || source == members[0].Source.Addr) {
+			return named{id: shape.Spell(n), members: members}, nil
+		}
+	}
+	return named{}, &smpp.StatusError{Status: smpp.StatusInvMsgID, Err: errNoSuchMessage}
+}
+
+// group returns the messages that go by the number n: those of a submit_multi, or the one. Those that were
+// purged before the others are left out.
+func (b *Bridge) group(n store.Number) ([]stored, error) {
+	numbers, err := b.store.Group(n)
+	if err != nil {
+		return nil, fmt.Errorf("look up group %s: %w", n, err)
+	}
+	if len(numbers) == 0 {
+		numbers = []store.Number{n}
+	}
+	members := make([]stored, 0, len(numbers))
+	for _, n := range numbers {
+		m, err := b.stored(n)
+		switch {
+		case err == nil:
+			members = append(members, m)
+		case !errors.Is(err, store.ErrNotFound):
+			return nil, fmt.Errorf("look up message %s: %w", n, err)
+		}
+	}
+	return members, nil
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,19 +31,17 @@ type Where struct {
 	PartOf     string    `json:"part_of,omitempty"` // of a part: the joined message's id
 }
 
-// Where looks a message up by the message_id its ESME knows. A part of a long message shows what
-// became of the whole. store.ErrNotFound: no such message, or it was purged.
+// Where looks a message up by the message_id its ESME knows, in whatever shape; of two accounts' messages
+// that are spelt alike it is the newer one. A part of a long message shows what became of the whole, a
+// submit_multi its first destination. store.ErrNotFound: no such message, or it was purged.
 func (b *Bridge) Where(messageID string) (Where, error) {
-	n, err := store.ParseNumber(messageID)
+	found, err := b.anyones(messageID)
 	if err != nil {
-		return Where{}, fmt.Errorf("message_id: %w", err)
+		return Where{}, err
 	}
-	m, st, err := b.store.Lookup(n)
-	if err != nil {
-		return Where{}, fmt.Errorf("message %s: %w", n, err)
-	}
+	n, m, st := found.number, found.Message, found.status
 	w := Where{
-		MessageID: n.String(), SystemID: m.Account, Phone: maskNumber(m.Phone),
+		MessageID: m.Shape.Spell(n), SystemID: m.Account, Phone: maskNumber(m.Phone),
 		State: st.State.String(), Ending: uint8(st.Ending), Err: st.Err,
 		AcceptedAt: store.FromMillis(st.AcceptedAt), ChangedAt: store.FromMillis(st.ChangedAt),
 		DueAt: optional(st.DueAt), ExpiresAt: optional(m.Expires), DoneAt: optional(st.DoneAt),
@@ -60,6 +59,28 @@ func (b *Bridge) Where(messageID string) (Where, error) {
 		}
 	}
 	return w, nil
+}
+
+// anyones finds a message by its message_id alone.
+func (b *Bridge) anyones(messageID string) (newest stored, err error) {
+	latest := b.store.LastNumber()
+	for _, shape := range allShapes {
+		n, err := shape.Parse(messageID, latest)
+		if err != nil {
+			continue
+		}
+		m, err := b.stored(n)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return stored{}, fmt.Errorf("message_id: %w", err)
+		}
+		if err == nil && m.Shape == shape && m.number > newest.number {
+			newest = m
+		}
+	}
+	if newest.number == 0 {
+		return stored{}, fmt.Errorf("message_id: %w", store.ErrNotFound)
+	}
+	return newest, nil
 }
 
 func optional(ms int64) time.Time {

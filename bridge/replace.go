@@ -1,0 +1,90 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+
+	"smppbridge/smpp"
+	"smppbridge/store"
+)
+
+// replaceTries is how often a message that changed between look-up and commit is looked at again.
+const replaceTries = 5
+
+// replaceSM carries out a replace_sm (SMPP 3.4, 4.10): text, times and registered_delivery of a message
+// that still waits to be sent. The new text is decided under the policy in force, like a new message's.
+func (b *Bridge) replaceSM(ctx context.Context, account string, r *smpp.ReplaceSM) error {
+	named, err := b.own(account, r.MessageID, r.SourceAddr)
+	if err != nil {
+		return err
+	}
+	m := named.members[0]
+	if len(named.members) > 1 || m.Segment.Total > 1 {
+		return &smpp.StatusError{Status: smpp.StatusReplaceFail, Err: errNotReplaced}
+	}
+	for range replaceTries {
+		done, err := b.replaceOnce(ctx, &m, r)
+		if done || err != nil {
+			return err
+		}
+		// A commit of the dispatcher or of another replace_sm came between.
+		if m, err = b.stored(m.number); err != nil {
+			break
+		}
+	}
+	return &smpp.StatusError{Status: smpp.StatusReplaceFail, Err: errUnderWay}
+}
+
+// replaceOnce proposes m's replacement at its revision; done is false when something came between.
+func (b *Bridge) replaceOnce(ctx context.Context, m *stored, r *smpp.ReplaceSM) (done bool, err error) {
+	if !m.status.Action.Sends() {
+		return false, &smpp.StatusError{Status: smpp.StatusReplaceFail, Err: errUnderWay}
+	}
+	acct := b.policy.Load().accounts[m.Account]
+	if acct == nil {
+		return false, &smpp.StatusError{Status: smpp.StatusReplaceFail, Err: errUnknownAccount}
+	}
+	msg, err := acct.replacement(m, r, b)
+	if err != nil {
+		return false, err
+	}
+	res, err := b.settle(ctx, &store.Replace{Number: m.number, Revision: m.status.Revision, Message: msg})
+	if err != nil {
+		return false, fmt.Errorf("replace message %s: %w", m.number, err)
+	}
+	result, ok := res.(*store.ReplaceResult)
+	if !ok {
+		return false, fmt.Errorf("replace message %s: result %T", m.number, res)
+	}
+	if result.Code == store.ReplaceStalePolicy {
+		if err := b.loadPolicy(); err != nil {
+			return false, err
+		}
+	}
+	return result.Code == store.ReplaceOK, nil
+}
+
+// replacement decides the new text as if it were submitted now with the old message's fields. Times that
+// replace_sm leaves out stay as they were (SMPP 3.4, 4.10.1); a new class can only shorten the validity.
+func (a *account) replacement(m *stored, r *smpp.ReplaceSM, b *Bridge) (store.Message, error) {
+	msg, err := a.decide(&smpp.SubmitSM{
+		ServiceType:   m.ServiceType,
+		SourceAddrTON: m.Source.TON, SourceAddrNPI: m.Source.NPI, SourceAddr: m.Source.Addr,
+		DestAddrTON: m.Dest.TON, DestAddrNPI: m.Dest.NPI, DestinationAddr: m.Dest.Addr,
+		ESMClass: m.ESMClass &^ smpp.ESMClassUDHI, ProtocolID: m.ProtocolID, PriorityFlag: m.Priority,
+		ScheduleDeliveryTime: r.ScheduleDeliveryTime, ValidityPeriod: r.ValidityPeriod,
+		RegisteredDelivery: r.RegisteredDelivery, DataCoding: m.DataCoding,
+		SMDefaultMsgID: r.SMDefaultMsgID, ShortMessage: r.ShortMessage, TLVs: r.TLVs,
+	}, b.now())
+	if err != nil {
+		return store.Message{}, err
+	}
+	if r.ScheduleDeliveryTime == "" {
+		msg.SendAt = m.SendAt
+	}
+	if r.ValidityPeriod == "" && m.Expires != 0 && (msg.Expires == 0 || m.Expires < msg.Expires) {
+		msg.Expires = m.Expires
+	}
+	msg.Origin, msg.Echo = m.Origin, m.Echo
+	return msg, nil
+}
