@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"smppbridge/configs"
 	"smppbridge/smpp"
 	"smppbridge/store"
@@ -184,4 +187,19 @@ func TestChargeStatus(t *testing.T) {
 	if r := a.charges[0].Rules[0]; r.Limit != 5000 || r.Period != 1_000_000 || r.Burst != 7 {
 		t.Errorf("rate is %+v, want 5000 per 1,000,000 ms, burst 7", r)
 	}
+}
+
+// replaceOne replaces what a policy has exactly once.
+func replaceOne(t *testing.T, doc, old, with string) string {
+	t.Helper()
+	if strings.Count(doc, old) != 1 {
+		t.Fatalf("%q is in the policy %d times", old, strings.Count(doc, old))
+	}
+	return strings.Replace(doc, old, with, 1)
+}
+
+// counted is a counter's value.
+func counted(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	return testutil.ToFloat64(c)
 }
