@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,7 +54,10 @@ func TestDialogues(t *testing.T) {
 func playDialogue(t *testing.T, d *smpptest.Dialogue, l net.Listener, dial func() (net.Conn, error)) {
 	reg := prometheus.NewRegistry()
 	b := newBackend()
-	srv := smpp.NewServer(smpp.Config{SystemID: "unset", Registerer: reg}, b)
+	var congestion atomic.Int64
+	srv := smpp.NewServer(smpp.Config{
+		SystemID: "unset", Registerer: reg, Congestion: func() int { return int(congestion.Load()) },
+	}, b)
 	stop := serve(t, srv, l)
 	defer stop()
 	conn, err := dial()
@@ -61,7 +65,11 @@ func playDialogue(t *testing.T, d *smpptest.Dialogue, l net.Listener, dial func(
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	d.Run(t, smpptest.New(t, conn), actions(srv, b, reg))
+	do := actions(srv, b, reg)
+	do["congestion"] = func(args []string) error {
+		return withInt(args, func(n int) error { congestion.Store(int64(n)); return nil })
+	}
+	d.Run(t, smpptest.New(t, conn), do)
 }
 
 // serve runs srv until stop is called.
@@ -99,6 +107,7 @@ func actions(srv *smpp.Server, b *backend, reg *prometheus.Registry) smpptest.Ac
 		"hold":    func([]string) error { b.mu.Lock(); defer b.mu.Unlock(); b.hold = true; return nil },
 		"answer":  func(args []string) error { return withInt(args, b.answer) },
 		"taken":   func(args []string) error { return withInt(args, func(n int) error { return b.reached(n, true) }) },
+		"waiting": func(args []string) error { return withInt(args, b.waits) },
 		"closed":  func(args []string) error { return withInt(args, func(n int) error { return b.reached(n, false) }) },
 		"close":   func([]string) error { b.session.Close(errors.New("outcome unknown")); return nil },
 		"drained": func([]string) error { return <-drained },
@@ -116,9 +125,11 @@ func actions(srv *smpp.Server, b *backend, reg *prometheus.Registry) smpptest.Ac
 			}
 			return nil
 		},
+		"payload":   func(args []string) error { return withInt(args, b.checkPayload) },
 		"deliver":   func(args []string) error { return b.checkDeliver(args) },
 		"delivered": func(args []string) error { return b.checkResult(args[0]) },
 		"submitted": func(args []string) error { return b.checkSubmitted(args[0]) },
+		"handled":   func(args []string) error { return b.checkHandled(args[0]) },
 		"metric":    func(args []string) error { return checkMetric(reg, args[0], args[1]) },
 	}
 }
@@ -140,6 +151,18 @@ func (b *backend) reached(want int, submits bool) error {
 		}
 		if submits && taken != want {
 			return fmt.Errorf("got %d submits, want %d", taken, want)
+		}
+		return nil
+	})
+}
+
+// waits waits until so many answers wait to be given.
+func (b *backend) waits(want int) error {
+	return eventually(func() error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if got := len(b.waiting); got != want {
+			return fmt.Errorf("%d answers wait, want %d", got, want)
 		}
 		return nil
 	})
@@ -169,6 +192,16 @@ func (b *backend) checkDeliver(args []string) error {
 	})
 }
 
+// checkPayload delivers so many octets in message_payload. More than short_message takes do
+// not fit all sessions.
+func (b *backend) checkPayload(n int) error {
+	err := b.deliverPayload(n)
+	if n > smpp.MaxShortMessage && smpp.StatusOf(err, smpp.StatusOK) == smpp.StatusInvMsgLen {
+		return nil
+	}
+	return err
+}
+
 func (b *backend) checkResult(want string) error {
 	err := <-b.results
 	if e, ok := errNames[want]; ok {
@@ -186,20 +219,23 @@ func (b *backend) checkResult(want string) error {
 func (b *backend) checkSubmitted(want string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m := b.messages[len(b.messages)-1]
+	return checkField(&b.messages[len(b.messages)-1], want)
+}
+
+func (b *backend) checkHandled(want string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return checkField(b.handled, want)
+}
+
+// checkField compares a field with what a dialogue wants of it, name=value.
+func checkField(p smpp.PDU, want string) error {
 	name, value, _ := strings.Cut(want, "=")
-	got := m.ShortMessage
-	if tag, ok := strings.CutPrefix(name, "tlv:"); ok {
-		n, err := strconv.ParseUint(tag, 0, 16)
-		if err != nil {
-			return err
-		}
-		got, _ = m.TLVs.Get(smpp.Tag(n))
+	got, err := smpptest.Field(p, name)
+	if err == nil && got != value {
+		err = fmt.Errorf("got %q", got)
 	}
-	if got != value {
-		return fmt.Errorf("got %q", got)
-	}
-	return nil
+	return err
 }
 
 // checkMetric compares a counter or gauge, written with its labels as Prometheus does.

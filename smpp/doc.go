@@ -11,6 +11,8 @@
 //	server.go, serve.go     listeners, limits, drain
 //	session.go              one connection: its state and what the backend calls
 //	session_read.go         the reader: one switch, one method per command
+//	session_submit.go       what takes a slot of the window until it is answered
+//	session_respond.go      its answers, as the ESME's version of SMPP has them
 //	session_write.go        the writer: everything gathered goes out in one write
 //	session_tick.go         all timers of all sessions, in one goroutine
 //
@@ -25,7 +27,8 @@
 //
 // # Bounds
 //
-// A submit_sm takes a slot of the session's window until it is answered; with
+// A submit_sm, or another request that the backend answers, takes a slot of the
+// session's window until then; with
 // no slot free the reader stops reading and TCP slows the client down. A client
 // that does not read its responses stops being read from when they pass a
 // bound, and is cut when no octet leaves within the write timeout. Nothing one

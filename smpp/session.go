@@ -74,9 +74,10 @@ type Session struct {
 	endErr   error              // guarded by mu; for the log
 	cancel   context.CancelFunc // guarded by mu; ends Backend.Bind's context
 
-	inflight int       // guarded by mu; submit_sm not answered yet
-	wakeAt   int       // guarded by mu; the reader waits until inflight is no more than this; -1: it does not wait
-	room     sync.Cond // on mu; the reader waits here for a window slot or room in out
+	inflight      int       // guarded by mu; submit_sm and other requests not answered yet
+	longestAnswer int       // guarded by mu; octets that the answer to one of them may have
+	wakeAt        int       // guarded by mu; the reader waits until inflight is no more than this; -1: it does not wait
+	room          sync.Cond // on mu; the reader waits here for a window slot or room in out
 
 	out        []byte    // guarded by mu; encoded PDUs the writer has not taken yet
 	writing    int       // guarded by mu; octets that the writer has taken
@@ -106,6 +107,8 @@ func newSession(v *serving, conn net.Conn) *Session {
 		writerDone: make(chan struct{}),
 		wakeAt:     -1,
 		nextSeq:    firstSequence,
+
+		longestAnswer: usualAnswer,
 	}
 	s.opts = Options{}.withDefaults(&v.srv.cfg)
 	s.room.L, s.more.L = &s.mu, &s.mu
@@ -174,58 +177,6 @@ func (s *Session) CanReceive() bool { return s.bindType == Receiver || s.bindTyp
 // read it as "all up to this one".
 func (s *Session) Written() uint64 { return s.written.Load() }
 
-// Respond answers r, a submit_sm, data_sm or submit_multi with a message_id, or any
-// request with an error, and frees its window slot. mark is 0, or an ascending number
-// the backend gives to accepted submits of this session: once the response has been
-// written to the socket, Written() >= mark. It never blocks and is cheap to call many
-// times in a row. On a session that has ended it does nothing.
-func (s *Session) Respond(r Request, st Status, messageID string, mark uint64) {
-	id := r.Command | respBit
-	s.sent(id, st, r.Sequence)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.freeSlotLocked() {
-		return
-	}
-	start := len(s.out)
-	if !hasMessageID(r.Command) || st != StatusOK && s.opts.ErrorBody == ErrorBodyNone {
-		s.out = AppendHeader(s.out, id, st, r.Sequence)
-	} else {
-		s.out = appendMessageIDResp(s.out, id, st, r.Sequence, messageID)
-	}
-	s.traceSent(s.out[start:])
-	s.outMark = max(s.outMark, mark)
-	s.queuedLocked()
-	s.unbindIfIdleLocked()
-}
-
-// RespondPDU is Respond for the responses that have a body of their own: those of
-// submit_multi, query_sm, cancel_sm and replace_sm.
-func (s *Session) RespondPDU(r Request, st Status, p PDU, mark uint64) {
-	s.sent(p.CommandID(), st, r.Sequence)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.freeSlotLocked() {
-		return
-	}
-	start := len(s.out)
-	s.out = Append(s.out, st, r.Sequence, p)
-	s.traceSent(s.out[start:])
-	s.outMark = max(s.outMark, mark)
-	s.queuedLocked()
-	s.unbindIfIdleLocked()
-}
-
-// freeSlotLocked gives back a slot of the window, and reports whether the session still
-// takes the answer.
-func (s *Session) freeSlotLocked() bool {
-	s.inflight = max(s.inflight-1, 0)
-	if s.inflight <= s.wakeAt {
-		s.room.Signal()
-	}
-	return s.state < stateClosing
-}
-
 // DeliverSM queues a deliver_sm. It returns ErrWindowFull, ErrClosed or
 // ErrNotReceiver at once, a *StatusError if a field of m does not fit the wire,
 // or nil. done is called exactly once if and only if nil was returned: with the
@@ -235,7 +186,8 @@ func (s *Session) DeliverSM(m *DeliverSM, done func(Status, error)) error {
 	if !s.CanReceive() {
 		return ErrNotReceiver
 	}
-	if err := m.Check(); err != nil {
+	m, err := s.deliverable(m)
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()

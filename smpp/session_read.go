@@ -39,12 +39,15 @@ func (s *Session) read(ctx context.Context) {
 	}
 }
 
-// handle is one PDU. A new operation gets a case here, a method below and a type
-// in pdu.go.
+// handle is one PDU. Which bind may send what is decided where a slot is taken.
 func (s *Session) handle(ctx context.Context, h *Header, body []byte) {
 	switch h.ID {
 	case SubmitSMID:
 		s.submitSM(h, body)
+	case DataSMID:
+		s.dataSM(h, body)
+	case SubmitMultiID, QuerySMID, CancelSMID, ReplaceSMID:
+		s.operation(h, body)
 	case BindTransmitterID, BindReceiverID, BindTransceiverID:
 		s.bind(ctx, h, body)
 	case EnquireLinkID:
@@ -94,55 +97,6 @@ func (s *Session) cutUnlessClosing(err error) {
 	}
 }
 
-// submitSM takes a window slot and hands the message to the backend. The slot is
-// freed by Respond.
-func (s *Session) submitSM(h *Header, body []byte) {
-	if st := s.takeSlot(); st != StatusOK {
-		s.refuse(st, h)
-		return
-	}
-	if err := s.submit.Decode(body); err != nil {
-		s.Respond(Request{h.ID, h.Sequence}, StatusOf(err, StatusSysErr), "", 0)
-		return
-	}
-	s.backend.SubmitSM(s, Request{h.ID, h.Sequence}, &s.submit)
-	if len(body) > 2*MaxShortMessage {
-		s.submit = SubmitSM{} // an idle session keeps no long text alive
-	}
-}
-
-// takeSlot waits for a free slot of the window, and reports why there is none to
-// be had. A reader that had to wait goes on when a sixteenth of the window is free:
-// it would otherwise wake up for every single answer.
-func (s *Session) takeSlot() Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.inflight >= s.opts.Window && s.state == stateBound {
-		s.metrics.windowWaits.Inc()
-		s.wakeAt = s.opts.Window - max(1, s.opts.Window/16)
-		for s.inflight > s.wakeAt && s.state == stateBound && !s.draining {
-			s.room.Wait()
-		}
-		s.wakeAt = -1
-	}
-	switch {
-	case s.state != stateBound || s.bindType == Receiver:
-		return StatusInvBndSts
-	case s.draining:
-		return StatusThrottled
-	}
-	s.inflight++
-	return StatusOK
-}
-
-// refuse answers a request that took no slot.
-func (s *Session) refuse(st Status, h *Header) {
-	s.mu.Lock()
-	s.inflight++ // Respond gives it back
-	s.mu.Unlock()
-	s.Respond(Request{h.ID, h.Sequence}, st, "", 0)
-}
-
 // unbind answers once the submits in flight are answered, so that the ESME knows
 // of each what became of it (SMPP 3.4, 4.2).
 func (s *Session) unbind(h *Header) {
@@ -170,8 +124,10 @@ func (s *Session) awaitAnswers() {
 	}
 }
 
-// unsupported answers a request that there is no case for. The session goes on:
-// clients probe for operations.
+// unsupported answers a request that there is no case for: deliver_sm, which goes to
+// ESMEs and never comes from one, in its own response; outbind, alert_notification, which
+// have none, and unknown ones by a generic_nack (SMPP 3.4, 2.3 and 4.3). The session goes
+// on: clients probe for operations.
 func (s *Session) unsupported(h *Header) {
 	id, known := h.ID.Response()
 	switch {

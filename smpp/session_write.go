@@ -98,9 +98,9 @@ func (s *Session) queuedLocked() {
 }
 
 // hardOutputLocked leaves room above the soft bound for the answer to every
-// submit_sm in the window, each with the longest message_id.
+// request in the window, each as long as any may be that this ESME has sent.
 func (s *Session) hardOutputLocked() int {
-	return 2*maxShare + MaxPDU + s.opts.Window*(HeaderLen+fieldMessageID.max)
+	return 2*maxShare + MaxPDU + s.opts.Window*s.longestAnswer
 }
 
 // respond queues a response without a body.

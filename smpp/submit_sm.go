@@ -133,12 +133,15 @@ func (m *SubmitSMResp) decode(body string) error {
 	return c.err
 }
 
-// appendMessageIDResp appends a submit_sm_resp or a response of the same shape, as Append
-// would, without an interface call.
+// appendMessageIDResp appends a submit_sm_resp or a response that begins like one, as Append
+// would, without an interface call. A submit_multi_resp has no failures then.
 func appendMessageIDResp(b []byte, id CommandID, st Status, seq uint32, messageID string) []byte {
 	start := len(b)
 	b = AppendHeader(b, id, st, seq)
 	b = appendCString(b, messageID)
+	if id == SubmitMultiRespID {
+		b = append(b, 0) // no_unsuccess
+	}
 	return setLength(b, start)
 }
 
