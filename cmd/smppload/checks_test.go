@@ -124,6 +124,22 @@ func TestOvertakingIsNoFault(t *testing.T) {
 	}
 }
 
+// TestEachLostAnswerExplainsOneReceipt has three receipts with unknown ids to a phone
+// of which one submit_sm was never answered.
+func TestEachLostAnswerExplainsOneReceipt(t *testing.T) {
+	c := newChecks(mustTexts(t, messageOptions{text: "x", destPrefix: "138"}), 0)
+	l := newLedger(c, nil)
+	l.abandon([]piece{newPiece(7, 0)})
+	for n := range uint64(3) {
+		r := receipt{id: messageID{numeric: true, number: n}, state: smpp.StateDelivered, ours: true, phone: 7}
+		l.enter(&batch{receipts: []receipt{r}})
+	}
+	r := l.receiptSummaryLocked(true)
+	if r.OfUnanswered != 1 || r.Unknown != 2 || l.unknown != 1 {
+		t.Errorf("%d of unanswered, %d unknown ids, %d unknown submit_sm; want 1, 2, 1", r.OfUnanswered, r.Unknown, l.unknown)
+	}
+}
+
 func TestSeriesAddsUp(t *testing.T) {
 	c := &centre{password: "secret", judge: every(verdict{status: smpp.StatusThrottled})}
 	o := optionsFor(c.serve(t))

@@ -91,7 +91,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"--tls-ca", "no/such/file"},
 		{"--tls-ca", os.DevNull},
 		{"--receipts-within", "-1s"},
-		{"--password", "too long to be one"},
+		{"--system-id", strings.Repeat("x", 300)},
 		{"--dest-prefix", "+86"},
 		{"surplus"},
 		{"echo", "surplus"},

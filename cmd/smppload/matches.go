@@ -1,6 +1,11 @@
 package main
 
-import "time"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
 
 // matches pairs accepted messages with their receipts one by one. message_ids
 // ascend, so they are kept in pages of neighbours: five octets a message, whatever
@@ -141,3 +146,23 @@ func (m *matches) missing() uint64 { return m.accepted - m.both }
 
 // unknown is how many ids have a receipt and no submit_sm_resp.
 func (m *matches) unknown() uint64 { return m.receipted - m.both }
+
+// missingIDs are the lowest ids that are accepted and have no receipt, so many at
+// most: somebody will ask the server what became of them.
+func (m *matches) missingIDs(most int) []string {
+	var ids []string
+	open := func(k mark) bool { return k != 0 && k&receiptMark == 0 && len(ids) < most }
+	for _, n := range slices.Sorted(maps.Keys(m.pages)) {
+		for i, k := range m.pages[n].marks {
+			if open(k) {
+				ids = append(ids, fmt.Sprintf("%0*x", messageIDDigits, n*pageSize+uint64(i)))
+			}
+		}
+	}
+	for _, text := range slices.Sorted(maps.Keys(m.other)) {
+		if open(m.other[text].mark) {
+			ids = append(ids, text)
+		}
+	}
+	return ids
+}

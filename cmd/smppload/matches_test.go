@@ -101,6 +101,22 @@ func TestRepeatedIDIsNotedOnce(t *testing.T) {
 	}
 }
 
+func TestMissingIDsAreSpelledAsGiven(t *testing.T) {
+	m := newMatches(false)
+	for _, id := range []string{"00000004d2", "a-uuid", "00000004d1", "0000000001", "another"} {
+		m.accept(parseMessageID(id), 0, 0)
+	}
+	m.receive(parseMessageID("0000000001"), 0)
+	m.receive(parseMessageID("another"), 0)
+	m.receive(parseMessageID("00000000ff"), 0) // of nobody
+	if got := fmt.Sprint(m.missingIDs(5)); got != "[00000004d1 00000004d2 a-uuid]" {
+		t.Errorf("missing %s, want [00000004d1 00000004d2 a-uuid]", got)
+	}
+	if got := fmt.Sprint(m.missingIDs(1)); got != "[00000004d1]" {
+		t.Errorf("one of them is %s, want [00000004d1]", got)
+	}
+}
+
 func TestLedgerCompletesOnce(t *testing.T) {
 	l := newLedger(nil, nil)
 	id := messageID{numeric: true, number: 1}

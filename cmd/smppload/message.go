@@ -143,8 +143,8 @@ func (p *part) appendTo(b []byte, seq uint32, n int64) []byte {
 	pdu := b[start:]
 	binary.BigEndian.PutUint32(pdu[12:], seq)
 	p.phone.put(pdu, n)
-	for _, at := range p.places {
-		if at.code {
+	for i := range p.places {
+		if at := &p.places[i]; at.code {
 			at.put(pdu, codeOf(n))
 		} else {
 			at.put(pdu, n)
@@ -171,12 +171,23 @@ func markAgain(b []byte, start int) []byte {
 	return b
 }
 
-// put writes the last digits of n, but for those beyond.
-func (p place) put(b []byte, n int64) {
-	n /= p.beyond
-	for i := 0; i < p.digits; i++ {
-		b[p.at-i*p.stride] = byte('0' + n%10)
-		n /= 10
+// put writes the last digits of n, but for those beyond. It is half of what a
+// submit_sm costs here: two digits at a time, and no division that is not needed.
+func (p *place) put(b []byte, n int64) {
+	v := uint64(n)
+	if p.beyond > 1 {
+		v /= uint64(p.beyond)
+	}
+	at, digits := p.at, p.digits
+	for ; digits >= 2; digits -= 2 {
+		two := v % 100
+		v /= 100
+		b[at] = byte('0' + two%10)
+		b[at-p.stride] = byte('0' + two/10)
+		at -= 2 * p.stride
+	}
+	if digits > 0 {
+		b[at] = byte('0' + v%10)
 	}
 }
 

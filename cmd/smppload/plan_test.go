@@ -39,6 +39,7 @@ func TestPlanPlaysItsRates(t *testing.T) {
 		{"5000/s:1s,3/s:2s", []int{5000, 3, 3}},
 		// A quarter of a message is owed at each edge; none is lost.
 		{"1/s:1250ms,1/s:1250ms,1/s:1500ms", []int{1, 1, 1, 1}},
+		{"1/s:1500ms", []int{1, 1}},
 		{"0-100/s:2s", []int{25, 75}},
 		{"4000-0/s:2s", []int{3000, 1000}},
 		{"2000-2000/s:1s", []int{2000}},

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -182,6 +184,56 @@ func bindOnceThen(l net.Listener, interrupt func()) error {
 		_, _, err = r.Next()
 		conn.Close()
 		return err
+	}
+}
+
+// TestBreakKeepsTheOrder breaks a connection whose submit_sm lie in the ring the
+// other way round, after the last new message: they are still to be sent.
+func TestBreakKeepsTheOrder(t *testing.T) {
+	var now time.Duration
+	b := clockedBind(t, &now)
+	b.run.reconnect, b.run.resubmit = true, true
+	here, there := net.Pipe()
+	defer there.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.conn, b.phase, b.unanswered = here, finishing, 3
+	for i := range 3 {
+		*b.slotLocked(uint32(10 + i)) = request{seq: uint32(10 + i), piece: newPiece(int64(9-i), 0)}
+	}
+	b.breakLocked(here, io.EOF)
+	b.breakLocked(here, io.ErrUnexpectedEOF) // the other goroutine notices too
+	closed := func() bool {
+		select {
+		case <-b.idle:
+			return true
+		default:
+			return false
+		}
+	}
+	if closed() || !b.down || b.broken != 1 || !errors.Is(b.err, io.EOF) || b.run.ledger.unknown != 3 {
+		t.Fatalf("idle %v, down %v, %d broken by %v, %d unknown; want one break and three to send again", closed(), b.down, b.broken, b.err, b.run.ledger.unknown)
+	}
+	b.conn, b.down = nil, false // made again
+	out, _ := b.submitLocked(nil)
+	var order []string
+	for r := smpp.NewReader(bytes.NewReader(out), smpp.MaxPDU); ; {
+		_, body, err := r.Next()
+		if err != nil {
+			break
+		}
+		var sm smpp.SubmitSM
+		if err := sm.Decode(body); err != nil {
+			t.Fatal(err)
+		}
+		order = append(order, sm.DestinationAddr)
+	}
+	if got, want := strings.Join(order, " "), "13800000007 13800000008 13800000009"; got != want {
+		t.Errorf("sent again to %s, want %s", got, want)
+	}
+	b.settleLocked()
+	if closed() || b.unanswered != 3 || b.resubmitted != 3 {
+		t.Errorf("idle %v, %d unanswered, %d sent again; want three not answered yet", closed(), b.unanswered, b.resubmitted)
 	}
 }
 

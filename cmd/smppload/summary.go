@@ -81,22 +81,23 @@ type config struct {
 // its message_id: there is to be exactly one for each accepted submit_sm. What is about
 // its contents is counted only where receipts were asked for.
 type receiptSummary struct {
-	Received       uint64            `json:"received"`        // submit_sm whose receipt came
-	Missing        uint64            `json:"missing"`         // accepted submit_sm without one
-	Awaited        bool              `json:"awaited"`         // they were given their time
-	Duplicate      uint64            `json:"duplicate"`       // receipts for a submit_sm that had one
-	Redelivered    uint64            `json:"redelivered"`     // not among them: the connection of one of the two broke
-	Unknown        uint64            `json:"unknown_ids"`     // receipts whose id no submit_sm_resp of this run had
-	OfUnanswered   uint64            `json:"of_unanswered"`   // not among them: to the phone of a submit_sm whose answer was lost
-	Early          uint64            `json:"early"`           // read before their submit_sm_resp on the same connection
-	Overtook       uint64            `json:"overtook"`        // read before it on another one: there they may
-	Odd            uint64            `json:"odd"`             // text and parameters name different messages
-	WrongAddresses uint64            `json:"wrong_addresses"` // not those of the submit_sm, swapped, to the letter
-	WrongState     uint64            `json:"wrong_state"`     // not one of those expected, or text and parameters disagree
-	Interim        uint64            `json:"interim"`         // of a state that is not final: nobody asks for those
-	Incoming       uint64            `json:"incoming"`        // deliver_sm that were no receipts
-	States         map[string]uint64 `json:"states"`          // all receipts by message_state
-	P50            float64           `json:"receipt_p50_ms"`  // from the submit_sm's intended time to the first receipt
+	Received       uint64            `json:"received"`              // submit_sm whose receipt came
+	Missing        uint64            `json:"missing"`               // accepted submit_sm without one
+	MissingIDs     []string          `json:"missing_ids,omitempty"` // some of their message_ids
+	Awaited        bool              `json:"awaited"`               // they were given their time
+	Duplicate      uint64            `json:"duplicate"`             // receipts for a submit_sm that had one
+	Redelivered    uint64            `json:"redelivered"`           // not among them: the connection of one of the two broke
+	Unknown        uint64            `json:"unknown_ids"`           // receipts whose id no submit_sm_resp of this run had
+	OfUnanswered   uint64            `json:"of_unanswered"`         // not among them: to the phone of a submit_sm whose answer was lost
+	Early          uint64            `json:"early"`                 // read before their submit_sm_resp on the same connection
+	Overtook       uint64            `json:"overtook"`              // read before it on another one: there they may
+	Odd            uint64            `json:"odd"`                   // text and parameters name different messages
+	WrongAddresses uint64            `json:"wrong_addresses"`       // not those of the submit_sm, swapped, to the letter
+	WrongState     uint64            `json:"wrong_state"`           // not one of those expected, or text and parameters disagree
+	Interim        uint64            `json:"interim"`               // of a state that is not final: nobody asks for those
+	Incoming       uint64            `json:"incoming"`              // deliver_sm that were no receipts
+	States         map[string]uint64 `json:"states"`                // all receipts by message_state
+	P50            float64           `json:"receipt_p50_ms"`        // from the submit_sm's intended time to the first receipt
 	P90            float64           `json:"receipt_p90_ms"`
 	P99            float64           `json:"receipt_p99_ms"`
 	P999           float64           `json:"receipt_p999_ms"`
@@ -189,6 +190,9 @@ func (f *fleet) config() config {
 	return c
 }
 
+// someIDs is how many message_ids a summary names.
+const someIDs = 5
+
 // receiptSummaryLocked is called once.
 func (l *ledger) receiptSummaryLocked(awaited bool) *receiptSummary {
 	m := &l.matches
@@ -208,6 +212,7 @@ func (l *ledger) receiptSummaryLocked(awaited bool) *receiptSummary {
 		r.Missing = 0 // nobody asked for any: these are another run's
 		return r
 	}
+	r.MissingIDs = m.missingIDs(someIDs)
 	r.OfUnanswered, r.Redelivered = c.ofUnanswered(), c.redelivered()
 	r.Unknown -= r.OfUnanswered
 	r.Duplicate -= r.Redelivered

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // writeText writes s for people.
@@ -49,6 +50,9 @@ func (r *receiptSummary) writeTo(t *textWriter) {
 	t.printf("             %.0f/s over %.2f s   p50 %.2f ms   p90 %.2f ms   p99 %.2f ms   p99.9 %.2f ms   max %.2f ms\n",
 		r.EndToEnd, r.AllSeconds, r.P50, r.P90, r.P99, r.P999, r.Max)
 	t.printf("states      %s\n", counts(r.States))
+	if len(r.MissingIDs) > 0 {
+		t.printf("missing      %s\n", strings.Join(r.MissingIDs, " "))
+	}
 }
 
 // A textWriter keeps the first error.

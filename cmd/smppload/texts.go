@@ -57,14 +57,18 @@ func newTexts(o messageOptions, first int64) (*texts, error) {
 // of returns the message that number n has: always the same one, so that a repeated
 // run sends what the first did.
 func (t *texts) of(n int64) *message {
-	switch count := uint64(len(t.messages)); {
-	case count == 1:
+	if len(t.messages) == 1 {
 		return t.messages[0]
-	case t.random:
-		return t.messages[scatter(uint64(n)^scatter(t.seed))%count]
-	default:
-		return t.messages[uint64(n)%count]
 	}
+	return t.choose(uint64(n))
+}
+
+// choose is of for many texts.
+func (t *texts) choose(n uint64) *message {
+	if t.random {
+		n = scatter(n ^ scatter(t.seed))
+	}
+	return t.messages[n%uint64(len(t.messages))]
 }
 
 // scatter is the output function of SplitMix64: numbers beside each other become
