@@ -67,8 +67,12 @@ type wire struct {
 	faults []string // what tshark complains about
 }
 
-// Severities of tshark's expert notes, from which on they are complaints.
-const severityWarn = 0x00600000
+// Severities of tshark's expert notes. From a warning on they are complaints about what the daemon sends; a client
+// may send a text with a NUL in it, of which tshark warns.
+const (
+	severityWarn  = 0x00600000
+	severityError = 0x00800000
+)
 
 // add takes what tshark made of one packet.
 func (w *wire) add(packet *node, port string) {
@@ -85,8 +89,12 @@ func (w *wire) add(packet *node, port string) {
 		}
 	}
 	at := func(name string) int64 { n := tcp[name]; return n.number() }
-	frame := w.complain(packet)
 	to := way{stream: at("tcp.stream"), ours: tcp["tcp.srcport"].Show == port}
+	limit := int64(severityError)
+	if to.ours {
+		limit = severityWarn
+	}
+	frame := w.complain(packet, limit)
 	count := w.octets[to]
 	if _, again := tcp["tcp.analysis.retransmission"]; !again {
 		count.tcp += at("tcp.len")
@@ -100,20 +108,21 @@ func (w *wire) add(packet *node, port string) {
 	w.octets[to] = count
 }
 
-// complain gathers malformed and warning notes of a packet; it returns the packet's number.
-func (w *wire) complain(packet *node) (frame int64) {
-	packet.walk(func(n *node) {
-		if n.Name == "frame.number" {
-			frame = n.number()
-		}
-	})
+// complain gathers notes of a packet: of what is malformed, and of a severity from limit on. It returns the
+// packet's number.
+func (w *wire) complain(packet *node, limit int64) (frame int64) {
+	note := "" // an expert note's message comes before its severity
 	packet.walk(func(n *node) {
 		var fault string
 		switch {
+		case n.Name == "frame.number":
+			frame = n.number()
+		case n.Name == "_ws.expert.message":
+			note = n.Show
 		case n.Name == "_ws.malformed", n.Name == "_ws.unreassembled", n.Name == "_ws.short":
 			fault = fmt.Sprintf("frame %d: %s", frame, n.Name)
-		case n.Name == "_ws.expert.severity" && n.number() >= severityWarn:
-			fault = fmt.Sprintf("frame %d: an expert note of severity %#x", frame, n.number())
+		case n.Name == "_ws.expert.severity" && n.number() >= limit:
+			fault = fmt.Sprintf("frame %d: %s", frame, note)
 		}
 		if fault != "" && !slices.Contains(w.faults, fault) {
 			w.faults = append(w.faults, fault)
