@@ -34,8 +34,25 @@ func (c *centre) Bind(_ context.Context, _ *smpp.Session, req *smpp.Bind) (smpp.
 	return smpp.Options{SystemID: "centre"}, nil
 }
 
-func (*centre) Handle(s *smpp.Session, r smpp.Request, _ smpp.PDU) {
-	s.Respond(r, smpp.StatusInvCmdID, "", 0)
+func (c *centre) Handle(s *smpp.Session, r smpp.Request, p smpp.PDU) {
+	switch m := p.(type) {
+	case *smpp.SubmitMulti:
+		c.texts <- m.Message.ShortMessage
+		resp := &smpp.SubmitMultiResp{MessageID: "00000000ab"}
+		for _, d := range m.Destinations[1:] {
+			resp.Failed = append(resp.Failed, smpp.Unsuccess{TON: d.TON, NPI: d.NPI, Addr: d.Addr + d.List, Status: smpp.StatusInvDstAdr})
+		}
+		s.RespondPDU(r, smpp.StatusOK, resp, 1)
+	case *smpp.QuerySM:
+		s.RespondPDU(r, smpp.StatusOK, &smpp.QuerySMResp{MessageID: m.MessageID, FinalDate: "261231235959000+",
+			MessageState: smpp.StateDelivered, ErrorCode: 7}, 0)
+	case *smpp.CancelSM:
+		c.texts <- m.MessageID + " " + m.SourceAddr + " " + m.DestinationAddr
+		s.Respond(r, smpp.StatusCancelFail, "", 0)
+	case *smpp.ReplaceSM:
+		c.texts <- m.MessageID + " " + m.ShortMessage
+		s.RespondPDU(r, smpp.StatusOK, &smpp.ReplaceSMResp{}, 0)
+	}
 }
 
 func (c *centre) SubmitSM(s *smpp.Session, r smpp.Request, m *smpp.SubmitSM) {

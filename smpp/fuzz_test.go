@@ -19,6 +19,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add(uint32(SubmitSMID), fromHex(f, "00 0000 00 0000 00 000000 00 00 00000000 01 41 00 1400 0001 42"))
 	f.Add(uint32(SubmitSMID), append(fromHex(f, "00 0000 00 0000 00 400000 00 00 00000800 08"), "\x05\x00\x03\x2A\x03\x02\x00A"...))
 	f.Add(uint32(BindTransmitterID), []byte("a\x00b\x00\x34\x00\x00\x00"))
+	f.Add(uint32(SubmitMultiID), fromHex(f, "00 0000 00 fe 01 0101 3100 02 6100 03"))
+	f.Add(uint32(SubmitMultiID), fromHex(f, "00 0000 00 01 02 00 000000 00 00 00000000 01 41"))
+	f.Add(uint32(SubmitMultiRespID), fromHex(f, "00 ff 0101 3100 0000000b"))
+	f.Add(uint32(DataSMID), fromHex(f, "00 0000 00 0000 00 00 00 00 0017 0004 ffffffff 0424 0001 41"))
+	f.Add(uint32(CancelSMID), fromHex(f, "00 00 0000 00 0000 00 1400 0000"))
+	f.Add(uint32(QuerySMID), fromHex(f, "00 0000 00 00"))
 	f.Fuzz(func(t *testing.T, id uint32, body []byte) {
 		p, err := Decode(Header{ID: CommandID(id)}, body)
 		if err != nil {
@@ -35,17 +41,24 @@ func FuzzDecode(f *testing.F) {
 		if twice := back.AppendBody(nil); !bytes.Equal(once, twice) {
 			t.Fatalf("%s: encoded %x, then %x", CommandID(id), once, twice)
 		}
-		if m, ok := p.(*SubmitSM); ok {
+		if c, ok := p.(interface{ Check() error }); ok && c.Check() != nil {
+			t.Fatalf("decoded, but cannot be sent: %v", c.Check())
+		}
+		switch m := p.(type) {
+		case *SubmitSM:
 			readAll(t, m)
+		case *DataSM:
+			if sub, err := m.Submit(); err == nil {
+				readAll(t, &sub)
+			} else if StatusOf(err, StatusOK) == StatusOK {
+				t.Fatalf("%v has no status", err)
+			}
 		}
 	})
 }
 
 // readAll does with a submit_sm what a backend does.
 func readAll(t *testing.T, m *SubmitSM) {
-	if err := m.Check(); err != nil {
-		t.Fatalf("decoded, but cannot be sent: %v", err)
-	}
 	now := time.Unix(1700000000, 0)
 	_, _ = m.Expiry(now)
 	_, _ = m.Schedule(now)
@@ -73,8 +86,19 @@ func readAll(t *testing.T, m *SubmitSM) {
 // destination address of a digit makes it do something odd.
 type obliging struct{ atOnce }
 
-func (obliging) Handle(s *Session, r Request, _ PDU) {
-	s.Respond(r, StatusInvCmdID, "", 0)
+func (obliging) Handle(s *Session, r Request, p PDU) {
+	switch m := p.(type) {
+	case *SubmitMulti:
+		resp := &SubmitMultiResp{MessageID: m.Message.SourceAddr, TLVs: m.Message.TLVs}
+		for _, d := range m.Destinations {
+			resp.Failed = append(resp.Failed, Unsuccess{d.TON, d.NPI, d.Addr, StatusInvDstAdr})
+		}
+		s.RespondPDU(r, StatusOK, resp, uint64(r.Sequence))
+	case *QuerySM:
+		s.RespondPDU(r, StatusOK, &QuerySMResp{MessageID: m.MessageID}, 0)
+	default:
+		s.Respond(r, StatusInvCmdID, "", 0)
+	}
 }
 
 func (obliging) SubmitSM(s *Session, r Request, m *SubmitSM) {
@@ -138,6 +162,10 @@ func addSessions(f *testing.F, bind []byte) {
 		all = append(all, pdu...)
 	}
 	f.Add(true, all)
+	for _, version := range []byte{0x33, 0x50} {
+		other := Append(nil, StatusOK, 1, &Bind{Type: Transceiver, InterfaceVersion: version})
+		f.Add(false, append(other, all...))
+	}
 	f.Add(true, fromHex(f, "0000000f"))
 	for _, dest := range []string{"1", "2"} {
 		f.Add(true, append(Append(nil, StatusOK, 5, &SubmitSM{DestinationAddr: dest}), all...))

@@ -64,11 +64,12 @@ func (s *Session) handle(ctx context.Context, h *Header, body []byte) {
 }
 
 // mayHandle reports whether the session goes on, having waited for the ESME to
-// read what it was sent if that is much.
+// read what it was sent if that is much. The reader stops at half of the session's
+// share: the other half is DeliverSM's, or a flood of submits would starve receipts.
 func (s *Session) mayHandle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.overShareLocked() && s.state < stateClosing {
+	for int64(s.heldLocked()) > s.srv.share.Load()/2 && s.state < stateClosing {
 		s.room.Wait()
 	}
 	return s.state < stateClosing
