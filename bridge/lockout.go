@@ -195,22 +195,16 @@ func (t *tallies[K]) add(k K, now time.Time, fresh bool) {
 	}
 	e.wrong++
 	switch {
+	case now.Before(e.until): // it was being verified when the lock began
 	case e.wait > 0 && fresh:
 		e.wait = min(2*e.wait, t.last)
 		e.until = now.Add(e.wait)
 	case e.wait > 0:
-		e.until = later(e.until, now.Add(t.first))
+		e.until = now.Add(t.first)
 	case e.wrong >= t.limit:
 		e.wait = t.first
 		e.until = now.Add(e.wait)
 	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // over reports whether a tally says nothing any more: its minute has passed without a lock, or

@@ -66,8 +66,10 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 		if got := s.bindFrom("192.0.2.7", "any", rigPassword); got != smpp.StatusOK {
 			t.Errorf("the right password when the time is over: got %v, want ESME_ROK", got)
 		}
-		if got := guess(); got != smpp.StatusInvPaswd {
-			t.Errorf("a success did not clear the count: got %v, want ESME_RINVPASWD", got)
+		for range 4 {
+			if got := guess(); got != smpp.StatusInvPaswd {
+				t.Errorf("a success did not clear the count: got %v, want ESME_RINVPASWD", got)
+			}
 		}
 	})
 }
@@ -329,5 +331,21 @@ func TestGuessThatWaitedIsAskedAgain(t *testing.T) {
 	_, err := p.verify(context.Background(), guess{hash: "h", password: "x", allowed: func() error { return refusedPairLocked }})
 	if !errors.Is(err, refusedPairLocked) {
 		t.Errorf("got %v, want %v", err, refusedPairLocked)
+	}
+}
+
+// TestGuessesUnderWayDoNotLengthenALock: what was being verified when a lock began is no further guess.
+func TestGuessesUnderWayDoNotLengthenALock(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	ts := newTallies[int](5, time.Second, time.Hour)
+	for range 8 {
+		ts.add(1, now, true)
+	}
+	if now = now.Add(time.Second); ts.locked(1, now) {
+		t.Error("locked for longer than the first second")
+	}
+	ts.add(1, now, true)
+	if now = now.Add(2*time.Second - 1); !ts.locked(1, now) {
+		t.Error("the guess after the lock did not double it")
 	}
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // takeover gives a new bind its place when its account has all the binds it may have. An ESME that has
-// just hung up and binds again is often faster than the record of its end: such a bind waits for the
-// release that is under way. An ESME whose connection died, and that comes back while its old
+// just hung up and binds again is often faster than the record of its end: such a bind waits until the
+// release that is under way is committed. An ESME whose connection died, and that comes back while its old
 // sessions are still there, takes their place: the silent sessions of the account on this node are asked whether
 // they live, and those that say nothing are closed. A session that lives is never closed.
 type takeover struct {
@@ -26,12 +26,11 @@ type takeover struct {
 
 // A tenancy is what this node has of an account's binds. It is guarded by takeover.mu.
 type tenancy struct {
-	sessions  map[*session]struct{} // bound, or being bound
-	opening   int                   // BindOpens under way
-	releasing int                   // BindCloses under way
-	changed   chan struct{}         // closed, and replaced, when there may be room
-	round     chan struct{}         // closed when the round that goes on ends; nil = none does
-	rested    time.Time             // no round before this
+	sessions map[*session]struct{} // bound, or being bound
+	opening  int                   // BindOpens under way
+	changed  chan struct{}         // closed, and replaced, when there may be room
+	round    chan struct{}         // closed when the round that goes on ends; nil = none does
+	rested   time.Time             // no round before this
 }
 
 const (
@@ -110,16 +109,14 @@ func (t *takeover) await(ctx context.Context, cmd *store.BindOpen, refused bool)
 	patience, poll := time.NewTimer(bindPatience), time.NewTicker(bindPoll)
 	defer patience.Stop()
 	defer poll.Stop()
-	var round <-chan struct{}
-	for asked, over := false, false; ; {
-		changed, ok := (<-chan struct{})(nil), false
+	round := t.probe(cmd.Bind.Account)
+	for over := false; ; {
+		var changed <-chan struct{}
 		if !refused {
+			var ok bool
 			if changed, ok = t.take(cmd); ok {
 				return nil
 			}
-		}
-		if !asked {
-			round, asked = t.probe(cmd.Bind.Account)
 		}
 		if over && round == nil {
 			return refusedLimit
@@ -159,7 +156,6 @@ func (t *takeover) release(s *session) {
 		return // it is under way, or done
 	}
 	delete(ten.sessions, s)
-	ten.releasing++
 	t.b.courier.background(func(ctx context.Context) {
 		cmd := &store.BindClose{Node: t.b.cfg.NodeID, Incarnation: t.b.cfg.Incarnation, Session: s.ID()}
 		if _, err := t.b.settle(ctx, cmd); err != nil && !errors.Is(err, context.Canceled) {
@@ -168,24 +164,21 @@ func (t *takeover) release(s *session) {
 		close(s.released)
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		ten.releasing--
 		ten.tellLocked()
 	})
 }
 
 // probe begins a round for an account, or joins the one that goes on; round is closed when it has ended, and nil
-// if there was one just now. asked is false while releases are under way: they are to be waited for first.
-func (t *takeover) probe(account string) (round <-chan struct{}, asked bool) {
+// if there was one just now.
+func (t *takeover) probe(account string) (round <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ten := t.tenancyLocked(account)
 	switch {
 	case ten.round != nil:
-		return ten.round, true
-	case ten.releasing > 0:
-		return nil, false
+		return ten.round
 	case t.b.now().Before(ten.rested):
-		return nil, true
+		return nil
 	}
 	ended := make(chan struct{})
 	ten.round = ended
@@ -200,7 +193,7 @@ func (t *takeover) probe(account string) (round <-chan struct{}, asked bool) {
 		ten.round, ten.rested = nil, t.b.now().Add(probeRest)
 		close(ended)
 	})
-	return ended, true
+	return ended
 }
 
 // closeDead closes those of the sessions that are silent and do not answer, all asked at once, and waits until
