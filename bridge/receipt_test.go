@@ -100,3 +100,26 @@ func TestReceiptTextForOldClients(t *testing.T) {
 		}
 	})
 }
+
+// TestReceiptSwitches: each account has its receipts as its policy says, also when it changed since the
+// message was accepted; the message_id stays as it was in the submit_sm_resp.
+func TestReceiptSwitches(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		sender := r.bind("hex8", smpp.Transmitter)
+		sender.submit("hello")
+		_, p := sender.Expect(smpp.SubmitSMRespID)
+		id := p.(*smpp.SubmitSMResp).MessageID
+		pass(time.Second)
+		r.putPolicy(strings.ReplaceAll(promisePolicy, "message_id: hex8", "message_id: dec10, receipt: {text: false}"))
+		pass(time.Second)
+		r.report(1)
+		_, p = r.bind("hex8", smpp.Receiver).Expect(smpp.DeliverSMID)
+		m := p.(*smpp.DeliverSM)
+		if m.ShortMessage != "" {
+			t.Error("the receipt has a text, although the policy says that it has none")
+		}
+		if got, _ := m.TLVs.Get(smpp.TagReceiptedMessageID); len(id) != 8 || got != id+"\x00" {
+			t.Errorf("submit_sm_resp says %s, receipt %q", id, got)
+		}
+	})
+}
