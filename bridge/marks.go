@@ -52,23 +52,21 @@ func (m *marks) drop(mark uint64) {
 	delete(m.open, mark)
 }
 
-// answer queues the answer to accepted submissions: one, or all those of a submit_multi. queue gets
-// the number that the answer has on the wire.
-func (s *session) answer(queue func(wire uint64), given ...uint64) {
+// answer queues the answer to the accepted submission with this mark. queue gets the number that the
+// answer has on the wire.
+func (s *session) answer(queue func(wire uint64), mark uint64) {
 	m := &s.marks
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.late {
-		queue(given[len(given)-1]) // the batcher answers in the order of the marks
+		queue(mark) // the batcher answers in the order of the marks
 		return
 	}
 	m.sweep(s.Written())
 	m.wire++
-	for _, mark := range given {
-		if mark > m.from {
-			m.open[mark] = m.wire
-			m.queue = append(m.queue, mark)
-		}
+	if mark > m.from {
+		m.open[mark] = m.wire
+		m.queue = append(m.queue, mark)
 	}
 	queue(m.wire)
 }
