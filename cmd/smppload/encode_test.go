@@ -71,22 +71,28 @@ func TestLongTextIsCutIntoParts(t *testing.T) {
 				t.Fatalf("%d parts, want %v", len(parts), tt.sizes)
 			}
 			for i, sm := range parts {
-				c, octets, part, err := sm.Segment()
-				if err != nil || part != (len(parts) > 1) || len(octets) != tt.sizes[i] {
-					t.Errorf("part %d has %d octets (a part: %v, %v), want %d", i, len(octets), part, err, tt.sizes[i])
-				}
 				want := smpp.Concat{Ref: 0x1234, Total: uint8(len(parts)), Seq: uint8(i + 1), Wide: true}
 				if tt.long == longUDH8 {
 					want.Ref, want.Wide = 0x34, false
 				}
-				if part && c != want {
-					t.Errorf("part %d is %+v, want %+v", i, c, want)
-				}
-				if sm.RegisteredDelivery != smpp.RegisteredDeliveryAlways || sm.DestinationAddr != "13800004660" {
-					t.Errorf("part %d to %s, registered_delivery %d; want the same phone and 1", i, sm.DestinationAddr, sm.RegisteredDelivery)
-				}
+				checkPart(t, sm, want, tt.sizes[i])
 			}
 		})
+	}
+}
+
+// checkPart looks at the submit_sm of one part with so many octets of text.
+func checkPart(t *testing.T, sm *smpp.SubmitSM, want smpp.Concat, size int) {
+	t.Helper()
+	c, octets, part, err := sm.Segment()
+	if err != nil || part != (want.Total > 1) || len(octets) != size {
+		t.Errorf("part %d has %d octets (a part: %v, %v), want %d", want.Seq, len(octets), part, err, size)
+	}
+	if part && c != want {
+		t.Errorf("part %+v, want %+v", c, want)
+	}
+	if sm.RegisteredDelivery != smpp.RegisteredDeliveryAlways || sm.DestinationAddr != "13800004660" {
+		t.Errorf("part %d to %s, registered_delivery %d; want the same phone and 1", want.Seq, sm.DestinationAddr, sm.RegisteredDelivery)
 	}
 }
 

@@ -33,6 +33,21 @@ func TestParseMessageID(t *testing.T) {
 	}
 }
 
+func count(yes bool) uint64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// anyID is a number for nine of ten.
+func anyID(i int) messageID {
+	if i%10 == 0 {
+		return messageID{text: fmt.Sprintf("id-%d", i)}
+	}
+	return messageID{numeric: true, number: 1<<32 + uint64(i)}
+}
+
 // TestMatchesEveryOrder pairs ids in random orders, some receipts withheld, some
 // doubled and some of nobody, and compares with what was done.
 func TestMatchesEveryOrder(t *testing.T) {
@@ -44,33 +59,26 @@ func TestMatchesEveryOrder(t *testing.T) {
 		var doubled, early, wantEarly uint64
 		for range 3 * n {
 			i := rnd.IntN(n)
-			id := messageID{numeric: true, number: 1<<32 + uint64(i)}
-			if i%10 == 0 {
-				id = messageID{text: fmt.Sprintf("id-%d", i)}
-			}
+			id := anyID(i)
 			if rnd.IntN(2) == 0 {
-				if !accepted[id] && receipted[id] {
-					wantEarly++
-				}
-				if !accepted[id] && m.accept(id, time.Duration(i)*time.Millisecond, 0) {
-					early++
+				if !accepted[id] {
+					wantEarly += count(receipted[id])
+					early += count(m.accept(id, time.Duration(i)*time.Millisecond, 0))
 				}
 				accepted[id] = true
 				continue
 			}
 			match, at, _ := m.receive(id, 0)
-			ok := match == matchFirst
-			if want := accepted[id] && !receipted[id]; ok != want {
-				t.Fatalf("round %d: receipt of %v completes: %v, want %v", round, id, ok, want)
-			}
-			if want := time.Duration(i) * time.Millisecond; ok && at != want {
-				t.Fatalf("round %d: %v left at %v, want %v", round, id, at, want)
-			}
-			if receipted[id] != (match == matchRepeat) {
-				t.Fatalf("round %d: receipt of %v is a %d, with one before: %v", round, id, match, receipted[id])
-			}
-			if receipted[id] {
+			want := matchEarly
+			switch {
+			case receipted[id]:
+				want = matchRepeat
 				doubled++
+			case accepted[id]:
+				want = matchFirst
+			}
+			if left := time.Duration(i) * time.Millisecond; match != want || match == matchFirst && at != left {
+				t.Fatalf("round %d: receipt of %v is a %d of %v, want a %d of %v", round, id, match, at, want, left)
 			}
 			receipted[id] = true
 		}

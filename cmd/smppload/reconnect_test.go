@@ -115,7 +115,7 @@ func TestReconnectAfterUnbind(t *testing.T) {
 	}
 	o := optionsFor(c.serve(t))
 	o.schedule = schedule{} // no end of its own
-	o.reconnect, o.patience = true, 100*time.Millisecond
+	o.reconnect, o.patience = true, time.Second
 	s := mustLoad(t, t.Context(), o)
 	if err := <-drained; err != nil {
 		t.Errorf("drain: %v", err)
@@ -216,24 +216,29 @@ func TestBreakKeepsTheOrder(t *testing.T) {
 	}
 	b.conn, b.down = nil, false // made again
 	out, _ := b.submitLocked(nil)
-	var order []string
-	for r := smpp.NewReader(bytes.NewReader(out), smpp.MaxPDU); ; {
-		_, body, err := r.Next()
-		if err != nil {
-			break
-		}
-		var sm smpp.SubmitSM
-		if err := sm.Decode(body); err != nil {
-			t.Fatal(err)
-		}
-		order = append(order, sm.DestinationAddr)
-	}
-	if got, want := strings.Join(order, " "), "13800000007 13800000008 13800000009"; got != want {
+	if got, want := strings.Join(destinations(t, out), " "), "13800000007 13800000008 13800000009"; got != want {
 		t.Errorf("sent again to %s, want %s", got, want)
 	}
 	b.settleLocked()
 	if closed() || b.unanswered != 3 || b.resubmitted != 3 {
 		t.Errorf("idle %v, %d unanswered, %d sent again; want three not answered yet", closed(), b.unanswered, b.resubmitted)
+	}
+}
+
+// destinations are those of the submit_sm in out, in their order.
+func destinations(t *testing.T, out []byte) []string {
+	t.Helper()
+	var order []string
+	for r := smpp.NewReader(bytes.NewReader(out), smpp.MaxPDU); ; {
+		_, body, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return order
+		}
+		var sm smpp.SubmitSM
+		if err := errors.Join(err, sm.Decode(body)); err != nil {
+			t.Fatal(err)
+		}
+		order = append(order, sm.DestinationAddr)
 	}
 }
 
