@@ -8,8 +8,9 @@ import (
 // What sessions may hold of octets that wait to be written, or of a PDU that has not
 // wholly arrived.
 //
-// Half of Config.MaxBuffered is divided among the open sessions: with its share waiting
-// to be written a session is not read any more and takes no deliver_sm. That alone
+// Half of Config.MaxBuffered is divided among the open sessions: with half of its share
+// waiting to be written a session is not read any more, with all of it it takes no
+// deliver_sm, which a flood of submits would otherwise keep out. That alone
 // keeps everything far below the bound, as long as ESMEs come before what they leave
 // unread. What gathered while there were few and shares were large, answers to a full
 // window, and long PDUs that arrive slowly come on top; when all that exceeds
@@ -74,6 +75,7 @@ func (v *serving) relieve(sessions []*Session) {
 
 // hold makes octets this listener's part of the server's sum.
 func (v *serving) hold(octets int64) {
-	v.srv.buffered.Add(octets - v.held)
+	sum := v.srv.buffered.Add(octets - v.held)
+	v.srv.metrics.buffered.Set(float64(sum))
 	v.held = octets
 }

@@ -11,6 +11,7 @@ type metrics struct {
 	sent        [commandOther + 1]prometheus.Counter
 	responses   [len(responseCommands)][]prometheus.Counter // by responseCommands, then by status()
 	ends        [endReasons]prometheus.Counter
+	buffered    prometheus.Gauge
 	windowWaits prometheus.Counter
 	unexpected  prometheus.Counter
 	refused     [refusals]prometheus.Counter // but for admitted
@@ -21,14 +22,16 @@ type metrics struct {
 // responseCommands are those whose outcome is worth a series: the rest have one
 // outcome only.
 var responseCommands = [...]CommandID{
-	BindTransmitterRespID, BindReceiverRespID, BindTransceiverRespID, SubmitSMRespID, DeliverSMRespID, GenericNackID,
+	SubmitSMRespID, DeliverSMRespID, SubmitMultiRespID, DataSMRespID, QuerySMRespID, CancelSMRespID, ReplaceSMRespID,
+	BindTransmitterRespID, BindReceiverRespID, BindTransceiverRespID, GenericNackID,
 }
 
 // countedStatuses is the closed list of the status label; all others are "other".
 var countedStatuses = [...]Status{
 	StatusOK, StatusInvMsgLen, StatusInvCmdLen, StatusInvCmdID, StatusInvBndSts, StatusAlyBnd, StatusSysErr,
-	StatusInvSrcAdr, StatusInvDstAdr, StatusBindFail, StatusInvPaswd, StatusInvSysID, StatusMsgQFul,
-	StatusInvSerTyp, StatusInvEsmClass, StatusSubmitFail, StatusThrottled, StatusInvSched, StatusInvExpiry,
+	StatusInvSrcAdr, StatusInvDstAdr, StatusInvMsgID, StatusBindFail, StatusInvPaswd, StatusInvSysID,
+	StatusCancelFail, StatusReplaceFail, StatusQueryFail, StatusMsgQFul, StatusInvNumDests, StatusInvDLName,
+	StatusInvDestFlag, StatusCntSubDL, StatusInvSerTyp, StatusInvEsmClass, StatusSubmitFail, StatusThrottled, StatusInvSched, StatusInvExpiry,
 	StatusInvDftMsgID, StatusXTAppn, StatusXPAppn, StatusXRAppn, StatusInvOptParStream, StatusInvParLen,
 	StatusInvOptParamVal, StatusDeliveryFailure, StatusUnknownErr, StatusInvDCS,
 }
@@ -37,6 +40,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "smppbridge_smpp_connections", Help: "Open connections, bound or not."}),
+		buffered: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "smppbridge_smpp_buffered_bytes", Help: "Octets read or waiting to be written, over all sessions."}),
 		windowWaits: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "smppbridge_smpp_window_waits_total", Help: "Times a session stopped reading because its submit window was full."}),
 		unexpected: prometheus.NewCounter(prometheus.CounterOpts{
@@ -67,7 +72,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.ends[r] = ends.WithLabelValues(r.String())
 	}
 	if reg != nil {
-		reg.MustRegister(m.connections, sessions, pdus, responses, ends, m.windowWaits, m.unexpected, refused)
+		reg.MustRegister(m.connections, sessions, pdus, responses, ends, m.buffered, m.windowWaits, m.unexpected, refused)
 	}
 	return m
 }
