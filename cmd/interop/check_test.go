@@ -101,3 +101,29 @@ func TestMessagesAreTold(t *testing.T) {
 		}
 	}
 }
+
+// TestOperationFaultsAreFound: an operation must be answered, with success, and with what it is about.
+func TestOperationFaultsAreFound(t *testing.T) {
+	query, data := operations()[0], operations()[7]
+	good := event{Event: eventOperation, Name: query.name, ID: "000000000a", State: stateDelivered, Text: "final"}
+	for _, tt := range []struct {
+		name   string
+		op     operation
+		change func(*event)
+		want   string // part of the error; empty = none
+	}{
+		{"as it should be", query, func(*event) {}, ""},
+		{"not answered", data, func(*event) {}, "not answered"},
+		{"refused", query, func(e *event) { e.Status = 0x67 }, "status 0x00000067"},
+		{"no message_id", query, func(e *event) { e.ID = "" }, "no message_id"},
+		{"another state", query, func(e *event) { e.State = stateEnroute }, "says 1"},
+		{"no final_date", query, func(e *event) { e.Text = "" }, `""`},
+		{"data_sm without a receipt", data, func(e *event) { e.Name, e.State, e.Text = data.name, 0, "" }, "0 receipts"},
+	} {
+		rec := record{events: []event{good}}
+		tt.change(&rec.events[0])
+		if got := fmt.Sprint(rec.checkOperation(tt.op)); !strings.Contains(got, cmp.Or(tt.want, "<nil>")) {
+			t.Errorf("%s: got %s, want %q", tt.name, got, tt.want)
+		}
+	}
+}

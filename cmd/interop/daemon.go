@@ -88,6 +88,7 @@ func (d *daemon) job(rec record) job {
 	return job{
 		Host: host, Port: n, SystemID: account, Password: password, Source: source,
 		Binds: rec.client.binds, Version: rec.client.version, Messages: rec.messages,
+		Operations: rec.operands,
 	}
 }
 

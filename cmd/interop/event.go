@@ -10,7 +10,8 @@ const (
 	eventBind        = "bind"         // a bind_resp: Status
 	eventRefusedBind = "refused_bind" // the answer to a wrong password: Status
 	eventResp        = "resp"         // a submit_sm_resp: Name of the message, Status, ID
-	eventReceipt     = "receipt"      // a deliver_sm: the rest
+	eventReceipt     = "receipt"      // a deliver_sm: all but those and State
+	eventOperation   = "operation"    // another response: Name of the operation, Status, ID, State, Text
 )
 
 // An event is something that a client saw, as its library shows it.
@@ -25,6 +26,7 @@ type event struct {
 	Text     string `json:"text"`
 	TLVID    string `json:"tlv_id"`    // receipted_message_id
 	TLVState int    `json:"tlv_state"` // message_state; -1 = the library does not show it
+	State    int    `json:"state"`     // of query_sm_resp; of submit_multi_resp no_unsuccess
 }
 
 // eventLog gathers the events of one client.

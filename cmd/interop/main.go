@@ -1,16 +1,17 @@
 // Interop lets the ESMEs of others loose on a daemon: Kannel, npm's smpp, Perl's Net::SMPP, gosmpp and
 // go-smpp, each as a transceiver and as a transmitter with a receiver. Each submits short texts in every
 // coding it has, flash texts, a text in message_payload, texts in parts and one that must be refused, and must
-// get the receipt of each; what the simulator of the API was asked to send must be what was submitted. All of it
-// is captured, and tshark must dissect every octet of it.
+// get the receipt of each; what the simulator of the API was asked to send must be what was submitted. The scripted
+// ones also do the operations besides submit_sm. All of it is captured, and tshark must dissect every octet of it.
 //
 //	go run ./cmd/interop --daemon bin/smppbridged            what it needs is there
 //	go run ./cmd/interop --daemon bin/smppbridged --install  install it first (Debian, root)
 //
 // It prints one line per client and check, and exits with 0 only if all passed.
 //
-// Read run.go first, then texts.go (what is sent), check.go (what a client must have seen), wire.go (what must
-// have been on the wire). Each client has a file of its own; those that are not Go are in clients/.
+// Read run.go first, then texts.go and operations.go (what is asked of a client), check.go (what it must have seen),
+// wire.go and wire_check.go (what must have been on the wire). Each client has a file of its own; those that are
+// not Go are in clients/.
 package main
 
 import (

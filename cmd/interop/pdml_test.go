@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"os"
@@ -23,12 +24,15 @@ func frame(seq uint32, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// pcap is a capture file of segments.
+// pcap is a capture file of segments. A segment of the same octets as the one before is that one again.
 func pcap(payloads ...[]byte) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, 0xA1B2C3D4)
 	b = append(b, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0)
 	seq := uint32(1)
-	for _, p := range payloads {
+	for i, p := range payloads {
+		if i > 0 && bytes.Equal(p, payloads[i-1]) {
+			seq -= uint32(len(p))
+		}
 		f := frame(seq, p)
 		seq += uint32(len(p))
 		b = append(b, 1, 0, 0, 0, 0, 0, 0, 0)
@@ -63,6 +67,7 @@ func TestDissect(t *testing.T) {
 		{"one PDU", [][]byte{good}, 1, true},
 		{"two in a segment", [][]byte{append(submit(5), good...)}, 2, true},
 		{"one in two segments", [][]byte{good[:20], good[20:]}, 1, true},
+		{"one PDU, repeated by TCP", [][]byte{good, good, good[:20], good[20:]}, 2, true},
 		{"short_message past the end", [][]byte{submit(50)}, 1, false},
 		{"no SMPP", [][]byte{[]byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")}, 0, false},
 		{"half a PDU at the end", [][]byte{good, good[:20]}, 1, false},

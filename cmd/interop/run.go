@@ -68,9 +68,10 @@ type client struct {
 	binds []string          // transmitter and receiver, or transceiver; the first submits
 	skips map[string]string // messages it cannot send, by name, and why
 	// coarse is a client that shows a message, not its parts and not its bind_resp.
-	coarse  bool
-	version string // interface_version in hexadecimal, where the client lets one choose
-	play    func(ctx context.Context, j job, emit func(event)) error
+	coarse   bool
+	operates bool   // does the operations besides submit_sm
+	version  string // interface_version in hexadecimal, where the client lets one choose
+	play     func(ctx context.Context, j job, emit func(event)) error
 }
 
 // clients are all that take part. They share the account, and so its receipts: one runs after the other.
@@ -89,10 +90,10 @@ func clients(t tools, dir string) []client {
 	return []client{
 		{name: "Kannel transceiver", binds: trx, version: "34", skips: kannelSkips, coarse: true, play: k.play},
 		{name: "Kannel 3.3 transmitter and receiver", binds: pair, version: "33", skips: kannelSkips, coarse: true, play: k.play},
-		{name: "npm smpp transceiver", binds: trx, play: node},
-		{name: "npm smpp transmitter and receiver", binds: pair, play: node},
-		{name: "Net::SMPP transceiver", binds: trx, version: "34", skips: perlSkips, play: perl},
-		{name: "Net::SMPP 5.0 transmitter and receiver", binds: pair, version: "50", skips: perlSkips, play: perl},
+		{name: "npm smpp transceiver", binds: trx, operates: true, play: node},
+		{name: "npm smpp transmitter and receiver", binds: pair, operates: true, play: node},
+		{name: "Net::SMPP transceiver", binds: trx, version: "34", skips: perlSkips, operates: true, play: perl},
+		{name: "Net::SMPP 5.0 transmitter and receiver", binds: pair, version: "50", skips: perlSkips, operates: true, play: perl},
 		{name: "gosmpp transceiver", binds: trx, skips: goSkips, play: playGosmpp},
 		{name: "gosmpp transmitter and receiver", binds: pair, skips: goSkips, play: playGosmpp},
 		{name: "go-smpp transceiver", binds: trx, skips: goSkips, play: playGoSMPP},
@@ -110,6 +111,7 @@ const (
 type record struct {
 	client   client
 	messages []message
+	operands operands
 	events   []event
 }
 
@@ -117,7 +119,7 @@ type record struct {
 func (r *report) play(ctx context.Context, c client, d *daemon, n int) record {
 	ctx, cancel := context.WithTimeout(ctx, clientLimit)
 	defer cancel()
-	rec := record{client: c, messages: messagesFor(c, n)}
+	rec := record{client: c, messages: messagesFor(c, n), operands: operandsFor(n)}
 	began := time.Now()
 	events := new(eventLog)
 	err := c.play(ctx, d.job(rec), events.add)
@@ -132,6 +134,7 @@ func (r *report) play(ctx context.Context, c client, d *daemon, n int) record {
 	for _, m := range rec.messages {
 		r.check(c.name, m.Name, rec.checkMessage(m, sent[m.To]))
 	}
+	r.checkOperations(rec, sent)
 	return rec
 }
 

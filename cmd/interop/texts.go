@@ -25,6 +25,8 @@ type job struct {
 	Binds    []string  `json:"binds"`
 	Version  string    `json:"version"`
 	Messages []message `json:"messages"`
+
+	Operations operands `json:"operations"`
 }
 
 // Statuses of SMPP 3.4, 5.1.3.

@@ -13,11 +13,16 @@ import (
 const (
 	bindReceiver    = 0x01
 	bindTransmitter = 0x02
+	querySM         = 0x03
 	submitSM        = 0x04
 	deliverSM       = 0x05
 	unbind          = 0x06
+	replaceSM       = 0x07
+	cancelSM        = 0x08
 	bindTransceiver = 0x09
 	enquireLink     = 0x15
+	submitMulti     = 0x21
+	dataSM          = 0x103
 	response        = 0x80000000 // the bit that a response adds to its request's
 )
 
@@ -26,6 +31,7 @@ func commandNames() map[int64]string {
 	return map[int64]string{
 		bindReceiver: "bind_receiver", bindTransmitter: "bind_transmitter", bindTransceiver: "bind_transceiver",
 		submitSM: "submit_sm", deliverSM: "deliver_sm", unbind: "unbind", enquireLink: "enquire_link",
+		querySM: "query_sm", replaceSM: "replace_sm", cancelSM: "cancel_sm", submitMulti: "submit_multi", dataSM: "data_sm",
 	}
 }
 
@@ -96,8 +102,8 @@ func (w *wire) add(packet *node, port string) {
 	}
 	frame := w.complain(packet, limit)
 	count := w.octets[to]
-	if _, again := tcp["tcp.analysis.retransmission"]; !again {
-		count.tcp += at("tcp.len")
+	if n := at("tcp.len"); n > 0 {
+		count.tcp = max(count.tcp, at("tcp.seq")+n-1) // relative, the first is 1; a repeated segment adds nothing
 	}
 	for _, s := range smpp {
 		p := wirePDU{frame: frame, stream: to.stream, ours: to.ours, fields: map[string]node{}}
@@ -109,10 +115,10 @@ func (w *wire) add(packet *node, port string) {
 }
 
 // complain gathers notes of a packet: of what is malformed, and of a severity from limit on. It returns the
-// packet's number.
+// packet's number. TCP's own notes are about a busy machine's repeated segments.
 func (w *wire) complain(packet *node, limit int64) (frame int64) {
 	note := "" // an expert note's message comes before its severity
-	packet.walk(func(n *node) {
+	look := func(n *node) {
 		var fault string
 		switch {
 		case n.Name == "frame.number":
@@ -127,7 +133,12 @@ func (w *wire) complain(packet *node, limit int64) (frame int64) {
 		if fault != "" && !slices.Contains(w.faults, fault) {
 			w.faults = append(w.faults, fault)
 		}
-	})
+	}
+	for i := range packet.Protos {
+		if p := &packet.Protos[i]; p.Name != "tcp" {
+			p.walk(look)
+		}
+	}
 	return frame
 }
 

@@ -23,6 +23,11 @@ func (w *wire) checkCounts(records []record) error {
 				expect(deliverSM, 1)
 			}
 		}
+		if rec.client.operates {
+			for _, op := range operations() {
+				expect(op.command, 1)
+			}
+		}
 	}
 	names, got := commandNames(), w.counts()
 	for id, n := range want {
@@ -121,14 +126,17 @@ func (w *wire) checkReceipts() error {
 	type request struct{ stream, seq int64 }
 	asked := map[request][]bool{} // a library that repeats a number asks for the same each time
 	waiting := map[string]bool{}
+	version := map[int64]int64{} // interface_version by connection
 	for i := range w.pdus {
 		p := &w.pdus[i]
 		r := request{p.stream, p.number("smpp.sequence_number")}
 		id := p.text("smpp.message_id")
 		switch p.command() {
-		case submitSM:
+		case bindReceiver, bindTransmitter, bindTransceiver:
+			version[p.stream] = p.number("smpp.interface_version")
+		case submitSM, dataSM:
 			asked[r] = append(asked[r], p.number("smpp.regdel.receipt") == 1)
-		case submitSM | response:
+		case submitSM | response, dataSM | response:
 			wants := len(asked[r]) > 0 && asked[r][0]
 			if len(asked[r]) > 0 {
 				asked[r] = asked[r][1:]
@@ -140,12 +148,11 @@ func (w *wire) checkReceipts() error {
 				waiting[id] = true
 			}
 		case deliverSM:
-			id := p.text("smpp.receipted_message_id")
-			f := appendixB.FindStringSubmatch(p.text("smpp.message"))
-			switch {
-			case f == nil || f[1] != id:
-				return fmt.Errorf("frame %d: text and receipted_message_id %s differ", p.frame, id)
-			case !waiting[id]:
+			id, err := p.receipt(version[p.stream])
+			if err != nil {
+				return fmt.Errorf("frame %d: %w", p.frame, err)
+			}
+			if !waiting[id] {
 				return fmt.Errorf("frame %d: a receipt of %s too early, twice, or not asked for", p.frame, id)
 			}
 			waiting[id] = false
@@ -157,4 +164,21 @@ func (w *wire) checkReceipts() error {
 		}
 	}
 	return nil
+}
+
+// receipt is the message_id of a deliver_sm, which its text and its TLV spell alike. SMPP 3.3 has no TLVs.
+func (p *wirePDU) receipt(version int64) (id string, err error) {
+	f := appendixB.FindStringSubmatch(p.text("smpp.message"))
+	if f == nil {
+		return "", errors.New("a deliver_sm that is no receipt")
+	}
+	_, any := p.fields["smpp.opt_params"]
+	tlv := p.text("smpp.receipted_message_id")
+	switch {
+	case version < 0x34 && any:
+		return "", fmt.Errorf("TLVs for a client of version %#x", version)
+	case version >= 0x34 && tlv != f[1]:
+		return "", fmt.Errorf("the text's id %s is not receipted_message_id", f[1])
+	}
+	return f[1], nil
 }

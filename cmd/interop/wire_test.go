@@ -23,7 +23,7 @@ func conversation() *wire {
 		"smpp.regdel.receipt", "0x01", "smpp.destination_addr", "13900010001", "smpp.data_coding", "0x00",
 		"smpp.esm.submit.features", "0x00",
 	}
-	say(false, bindTransceiver, 1)
+	say(false, bindTransceiver, 1, "smpp.interface_version", "52")
 	say(true, bindTransceiver|response, 1)
 	say(false, enquireLink, 2)
 	say(true, enquireLink|response, 2)
@@ -92,7 +92,6 @@ func TestWireFaultsAreFound(t *testing.T) {
 		want   string
 	}{
 		{"nothing captured", func(w *wire) { *w = wire{} }, "octets"},
-		{"no PDUs", func(w *wire) { w.pdus = nil }, "counts"},
 		{"malformed", func(w *wire) { w.faults = []string{"frame 1: _ws.malformed"} }, "tshark"},
 		{"octets that are no PDU", func(w *wire) { w.octets[way{1, true}] = octets{101, 100} }, "octets"},
 		{"no submit_sm_resp", drop(resp), "answers"},
@@ -110,6 +109,7 @@ func TestWireFaultsAreFound(t *testing.T) {
 		{"another coding", set(submit, "smpp.data_coding", "0x08"), "messages"},
 		{"a part", set(submit, "smpp.esm.submit.features", "0x01"), "messages"},
 		{"a receipt before the answer", func(w *wire) { w.pdus[resp], w.pdus[deliver] = w.pdus[deliver], w.pdus[resp] }, "receipts"},
+		{"TLVs for 3.3", func(w *wire) { set(0, "smpp.interface_version", "51")(w); set(deliver, "smpp.opt_params", "")(w) }, "receipts"},
 		{"no unbind_resp", drop(11), "counts"},
 	}
 	for _, tt := range tests {

@@ -14,6 +14,7 @@ my $json = JSON::PP->new->utf8->canonical;
 my %waiting;    # message_ids whose receipt has not come
 my %early;      # receipts that came while another submit_sm waited for its answer
 my $reference = 0;
+my $delivered;  # the message_id of one whose receipt will have come
 
 my %dcs = (auto => 0, gsm => 0, latin1 => 3, ucs2 => 8);
 my %alphabet = (auto => 'gsm0338', gsm => 'gsm0338', latin1 => 'iso-8859-1', ucs2 => 'UTF-16BE');
@@ -69,8 +70,57 @@ sub submit {
             registered_delivery => 1, %$body) or die "no submit_sm_resp\n";
         my $id = $resp->message_id // '';
         say_event(event => 'resp', name => $m->{name}, status => $resp->status, id => $id);
-        $waiting{$id} = 1 if $resp->status == 0 && !$early{$id};
+        await_receipt($resp);
+        $delivered //= $id if $resp->status == 0;
     }
+}
+
+sub await_receipt {
+    my ($resp) = @_;
+    $waiting{ $resp->message_id } = 1 if $resp->status == 0 && !$early{ $resp->message_id };
+}
+
+sub receipts {
+    my ($smpp) = @_;
+    while (%waiting) {
+        my $pdu = $smpp->read_pdu() or die "no receipt: the session ended\n";
+        my $handler = $handlers->{ $pdu->{cmd} } or next;
+        $handler->($smpp, $pdu);
+    }
+}
+
+# operate does what there is besides submit_sm: see operations.go.
+sub operate {
+    my ($smpp, $o) = @_;
+    my @from = (source_addr => $job->{source});
+    my $say = sub {
+        my ($name, $resp, @more) = @_;
+        say_event(event => 'operation', name => $name, status => $resp->status, id => $resp->{message_id} // '', @more);
+    };
+    my $query = sub {
+        my ($name, $id) = @_;
+        my $resp = $smpp->query_sm(@from, message_id => $id) or die "no query_sm_resp\n";
+        $say->($name, $resp, state => $resp->{message_state}, text => length $resp->{final_date} ? 'final' : '');
+    };
+    $query->('query_sm of a delivered message', $delivered);
+
+    my $scheduled = $smpp->submit_sm(@from, destination_addr => $o->{scheduled},
+        schedule_delivery_time => '000000010000000R', short_message => 'Not yet');
+    $say->('submit_sm in an hour', $scheduled);
+    my $id = $scheduled->message_id;
+    $say->('replace_sm', $smpp->replace_sm(@from, message_id => $id,
+            schedule_delivery_time => '000000020000000R', short_message => 'Still not'));
+    $query->('query_sm of a scheduled message', $id);
+    $say->('cancel_sm', $smpp->cancel_sm(@from, message_id => $id, destination_addr => $o->{scheduled}));
+    $query->('query_sm of a cancelled message', $id);
+
+    my $multi = $smpp->submit_multi(@from, destination_addr => $o->{multi}, short_message => $o->{text});
+    my @failed = map { "$multi->{destination_addr}[$_]:$multi->{error_status_code}[$_]" } 0 .. ($multi->{no_unsuccess} // 0) - 1;
+    $say->('submit_multi', $multi, state => scalar @failed, text => join(',', @failed));
+
+    my $data = $smpp->data_sm(@from, destination_addr => $o->{data}, registered_delivery => 1, message_payload => $o->{text});
+    $say->('data_sm', $data);
+    await_receipt($data);
 }
 
 my (undef, $refused) = bind_as('transceiver', 'wrong', 0x34);
@@ -86,12 +136,9 @@ submit($sessions[0], $_) for @{ $job->{messages} };
 for my $smpp (@sessions) {
     my $resp = $smpp->enquire_link() or die "no enquire_link_resp\n";
 }
-my $receiver = $sessions[-1];
-while (%waiting) {
-    my $pdu = $receiver->read_pdu() or die "no receipt: the session ended\n";
-    my $handler = $handlers->{ $pdu->{cmd} } or next;
-    $handler->($receiver, $pdu);
-}
+receipts($sessions[-1]);
+operate($sessions[0], $job->{operations});
+receipts($sessions[-1]);
 for my $smpp (@sessions) {
     $smpp->unbind() or die "no unbind_resp\n";
     close $smpp;

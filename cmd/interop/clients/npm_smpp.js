@@ -11,6 +11,7 @@ const texts = { gsm: smpp.encodings.ASCII, latin1: smpp.encodings.LATIN1, ucs2: 
 const waiting = new Set(); // message_ids whose receipt has not come
 let early = []; // receipts that overtook the callback of their submit_sm_resp
 let reference = 0;
+let delivered; // the message_id of one whose receipt will have come
 let ending = false; // from here on sessions may close
 
 function say(event) {
@@ -87,11 +88,72 @@ function parts(m, base) {
 function submit(session, name, pdu) {
 	return new Promise((resolve) => session.submit_sm(pdu, (resp) => {
 		say({ event: 'resp', name: name, status: resp.command_status, id: resp.message_id || '' });
+		if (resp.command_status === 0) {
+			delivered = delivered || resp.message_id;
+		}
 		if (resp.command_status === 0 && !early.includes(resp.message_id)) {
 			waiting.add(resp.message_id);
 		}
 		resolve();
 	}));
+}
+
+function request(session, command, params) {
+	return new Promise((resolve) => session[command](params, resolve));
+}
+
+// operate does what there is besides submit_sm: see operations.go.
+async function operate(session, o) {
+	const say1 = (name, resp, more) => say(Object.assign(
+		{ event: 'operation', name: name, status: resp.command_status, id: resp.message_id || '' }, more));
+	const query = async (name, id) => {
+		const resp = await request(session, 'query_sm', { message_id: id, source_addr: job.source });
+		say1(name, resp, { state: resp.message_state, text: octets(resp.final_date ? 'final' : '') });
+	};
+	await query('query_sm of a delivered message', delivered);
+
+	const scheduled = await request(session, 'submit_sm', {
+		source_addr: job.source, destination_addr: o.scheduled, data_coding: 0,
+		schedule_delivery_time: '000000010000000R', short_message: 'Not yet',
+	});
+	say1('submit_sm in an hour', scheduled);
+	const id = scheduled.message_id;
+	// data_coding is no parameter of replace_sm: the library would not know how to encode a string.
+	say1('replace_sm', await request(session, 'replace_sm', {
+		message_id: id, source_addr: job.source, schedule_delivery_time: '000000020000000R', short_message: Buffer.from('Still not'),
+	}));
+	await query('query_sm of a scheduled message', id);
+	say1('cancel_sm', await request(session, 'cancel_sm', { message_id: id, source_addr: job.source, destination_addr: o.scheduled }));
+	await query('query_sm of a cancelled message', id);
+
+	const multi = await request(session, 'submit_multi', {
+		source_addr: job.source, data_coding: 0, short_message: o.text,
+		dest_address: o.multi.map((to) => ({ dest_addr_ton: 1, dest_addr_npi: 1, destination_addr: to })),
+	});
+	say1('submit_multi', multi, {
+		state: (multi.unsuccess_sme || []).length,
+		text: (multi.unsuccess_sme || []).map((u) => u.destination_addr + ':' + u.error_status_code).join(),
+	});
+
+	const data = await request(session, 'data_sm', {
+		source_addr: job.source, destination_addr: o.data, registered_delivery: 1, data_coding: 0, message_payload: o.text,
+	});
+	say1('data_sm', data);
+	if (data.command_status === 0 && !early.includes(data.message_id)) {
+		waiting.add(data.message_id);
+	}
+}
+
+// receipts waits until none is missing.
+function receipts() {
+	return new Promise((resolve) => {
+		const timer = setInterval(() => {
+			if (waiting.size === 0) {
+				clearInterval(timer);
+				resolve();
+			}
+		}, 20);
+	});
 }
 
 async function unbind(session) {
@@ -113,14 +175,9 @@ async function main() {
 	}
 	// All at once: the library has no window of its own.
 	await Promise.all(job.messages.flatMap((m) => pdus(m).map((pdu) => submit(sessions[0], m.name, pdu))));
-	await new Promise((resolve) => {
-		const timer = setInterval(() => {
-			if (waiting.size === 0) {
-				clearInterval(timer);
-				resolve();
-			}
-		}, 20);
-	});
+	await receipts();
+	await operate(sessions[0], job.operations);
+	await receipts();
 	ending = true;
 	for (const session of sessions) {
 		await unbind(session);
