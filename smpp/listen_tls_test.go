@@ -157,7 +157,7 @@ func TestClientCertificates(t *testing.T) {
 				}
 				return
 			}
-			e.Send(&smpp.Bind{Type: smpp.Transmitter}) // unread, it must not keep the reason from the client
+			e.SendRaw(make([]byte, 100_000)) // unread, it must not keep the reason from the client
 			if err := e.Conn().SetDeadline(time.Now().Add(smpptest.DefaultTimeout)); err != nil {
 				t.Fatal(err)
 			}
