@@ -1,4 +1,4 @@
-# An ESME made of Perl's Net::SMPP. It reads a job from standard input (see script.go), submits its
+# An ESME made of Perl's Net::SMPP. It reads a job from standard input (see texts.go), submits its
 # messages one after the other, waits for a receipt of each message_id, unbinds, and writes what it saw as
 # one JSON object a line.
 use strict;

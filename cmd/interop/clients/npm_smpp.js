@@ -1,4 +1,4 @@
-// An ESME made of npm's smpp. It reads a job from standard input (see script.go), submits its messages,
+// An ESME made of npm's smpp. It reads a job from standard input (see texts.go), submits its messages,
 // waits for a receipt of each message_id, unbinds, and writes what it saw as one JSON object a line.
 'use strict';
 
