@@ -99,6 +99,10 @@ func (n *Node) resolve(c *checker, dir string) {
 		}
 		n.NodeID = host
 	}
+	tls := &n.SMPP.TLS
+	tls.CertFile = c.path("smpp.tls.cert_file", tls.CertFile, dir)
+	tls.KeyFile = c.path("smpp.tls.key_file", tls.KeyFile, dir)
+	tls.ClientCA = c.path("smpp.tls.client_ca", tls.ClientCA, dir)
 	n.Policy.File = c.path("policy.file", n.Policy.File, dir)
 	n.Callback.SecretFile = c.path("callback.secret_file", n.Callback.SecretFile, dir)
 	for _, name := range sortedKeys(n.Credentials) {

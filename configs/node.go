@@ -1,6 +1,9 @@
 package configs
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // A Node is the configuration of one node: what is local to it. It is read at start.
 // example: smppbridged.yaml.
@@ -22,32 +25,47 @@ type Node struct {
 
 // SMPP is the message centre's side.
 type SMPP struct {
-	Listen          string   `yaml:"listen"`           // default 0.0.0.0:2775
-	TLS             SMPPTLS  `yaml:"tls"`              // a second listener, with TLS
-	Proxy           Proxy    `yaml:"proxy"`            // load balancers in front of both
-	SystemID        string   `yaml:"system_id"`        // ours, in bind_resp; default smppbridge
-	MaxSessions     int      `yaml:"max_sessions"`     // connections; default 10000
-	MaxUnbound      int      `yaml:"max_unbound"`      // connections without a bind; default 1000
-	BindTimeout     Duration `yaml:"bind_timeout"`     // default 10s
-	EnquireLink     Duration `yaml:"enquire_link"`     // silence after which we ask; default 30s
-	ResponseTimeout Duration `yaml:"response_timeout"` // for deliver_sm and enquire_link; default 10s
-	WriteTimeout    Duration `yaml:"write_timeout"`    // a reader slower than this is cut; default 10s
+	Listen               string   `yaml:"listen"`                  // empty = none, where tls has one; default 0.0.0.0:2775
+	TLS                  SMPPTLS  `yaml:"tls"`                     // a second listener, with TLS
+	Proxy                Proxy    `yaml:"proxy"`                   // load balancers in front of both
+	SystemID             string   `yaml:"system_id"`               // ours, in bind_resp; default smppbridge
+	MaxSessions          int      `yaml:"max_sessions"`            // connections; default 10000
+	MaxUnbound           int      `yaml:"max_unbound"`             // connections without a bind; default 1000
+	MaxUnboundPerAddress int      `yaml:"max_unbound_per_address"` // of them, from one IPv4 address or IPv6 /64; default 100
+	MaxBuffered          int      `yaml:"max_buffered"`            // MiB that all connections may leave unread or unfinished; beyond it those that hold most are cut; default 256
+	BindTimeout          Duration `yaml:"bind_timeout"`            // from connect to bind, TLS handshake included; default 10s
+	EnquireLink          Duration `yaml:"enquire_link"`            // silence after which we ask; default 30s
+	ResponseTimeout      Duration `yaml:"response_timeout"`        // for deliver_sm and enquire_link; default 10s
+	WriteTimeout         Duration `yaml:"write_timeout"`           // a reader slower than this is cut; default 10s
 }
 
 // SMPPTLS is the listener for SMPP over TLS.
 type SMPPTLS struct {
-	Listen   string `yaml:"listen"`    // empty (default) = none; the usual port is 3550
-	CertFile string `yaml:"cert_file"` // PEM, the chain; relative to this file, or $CREDENTIALS_DIRECTORY/name; read again when it changes
-	KeyFile  string `yaml:"key_file"`  // PEM, mode 0600
+	Listen string `yaml:"listen"` // empty = none; the usual port is 3550
+	// PEM, the chain; relative to this file, or $CREDENTIALS_DIRECTORY/name; all three files are read again when they
+	// change, and on SIGHUP
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`  // PEM, not readable by others
 	ClientCA string `yaml:"client_ca"` // PEM: who signs client certificates; empty = none are asked for
-	Clients  string `yaml:"clients"`   // with client_ca: optional (default) or required
-	Minimum  string `yaml:"minimum"`   // 1.2 (default) or 1.3
+	Clients  string `yaml:"clients"`   // with client_ca: optional (default), required
+	Minimum  string `yaml:"minimum"`   // version: 1.2 (default), 1.3
 }
 
 // Proxy names the load balancers that send the PROXY protocol, v1 or v2.
 type Proxy struct {
-	From     []string `yaml:"from"`     // addresses and networks (CIDR); from all others a PROXY header is an error; empty = none
+	From     []string `yaml:"from"`     // addresses and networks (CIDR); a header from elsewhere is an error; empty = none
 	Required bool     `yaml:"required"` // connections from them without a header are closed; default false
+}
+
+// Networks returns From, which is valid, as networks.
+func (p Proxy) Networks() []netip.Prefix {
+	var networks []netip.Prefix
+	for _, from := range p.From {
+		if n, err := ParseNetwork(from); err == nil {
+			networks = append(networks, n)
+		}
+	}
+	return networks
 }
 
 // HTTP is the admin listener: metrics, health, /v1, pprof.
@@ -100,14 +118,17 @@ func DefaultNode() Node {
 	n := Node{
 		DataDir: "/var/lib/smppbridge",
 		SMPP: SMPP{
-			Listen:          "0.0.0.0:2775",
-			SystemID:        "smppbridge",
-			MaxSessions:     10000,
-			MaxUnbound:      1000,
-			BindTimeout:     Duration(10 * time.Second),
-			EnquireLink:     Duration(30 * time.Second),
-			ResponseTimeout: Duration(10 * time.Second),
-			WriteTimeout:    Duration(10 * time.Second),
+			Listen:               "0.0.0.0:2775",
+			SystemID:             "smppbridge",
+			MaxSessions:          10000,
+			TLS:                  SMPPTLS{Clients: "optional", Minimum: "1.2"},
+			MaxUnbound:           1000,
+			MaxUnboundPerAddress: 100,
+			MaxBuffered:          256,
+			BindTimeout:          Duration(10 * time.Second),
+			EnquireLink:          Duration(30 * time.Second),
+			ResponseTimeout:      Duration(10 * time.Second),
+			WriteTimeout:         Duration(10 * time.Second),
 		},
 		HTTP:      HTTP{Listen: "127.0.0.1:9775"},
 		Callback:  Callback{Listen: "127.0.0.1:9776"},

@@ -54,21 +54,6 @@ func (n *Node) check(c *checker) {
 	c.lasting("drain_time", n.DrainTime, 0, Duration(10*time.Minute))
 }
 
-func (n *Node) checkSMPP(c *checker) {
-	s := &n.SMPP
-	c.systemID("smpp.system_id", s.SystemID)
-	c.between("smpp.max_sessions", s.MaxSessions, 1, 1_000_000)
-	c.between("smpp.max_unbound", s.MaxUnbound, 1, 1_000_000)
-	if s.MaxUnbound > s.MaxSessions {
-		c.addf("smpp.max_unbound", "%d is more than smpp.max_sessions (%d)", s.MaxUnbound, s.MaxSessions)
-	}
-	const hour, least = Duration(time.Hour), Duration(100 * time.Millisecond)
-	c.lasting("smpp.bind_timeout", s.BindTimeout, least, hour)
-	c.lasting("smpp.enquire_link", s.EnquireLink, least, hour)
-	c.lasting("smpp.response_timeout", s.ResponseTimeout, least, hour)
-	c.lasting("smpp.write_timeout", s.WriteTimeout, least, hour)
-}
-
 func (n *Node) checkCallback(c *checker) {
 	cb := &n.Callback
 	switch {
@@ -88,13 +73,14 @@ const secretRule = "is not a path element that is hard to guess; allowed: 16 to 
 func (n *Node) checkListeners(c *checker) {
 	listeners := []struct{ key, addr string }{
 		{"smpp.listen", n.SMPP.Listen},
+		{"smpp.tls.listen", n.SMPP.TLS.Listen},
 		{"http.listen", n.HTTP.Listen},
 		{"callback.listen", n.Callback.Listen},
 		{"cluster.listen", n.Cluster.Listen},
 	}
 	users := map[string]string{}
 	for _, l := range listeners {
-		if l.addr == "" && l.key == "callback.listen" {
+		if l.addr == "" && n.mayBeSilent(l.key) {
 			continue
 		}
 		_, port, ok := splitAddr(l.addr)
@@ -111,6 +97,17 @@ func (n *Node) checkListeners(c *checker) {
 	if _, _, ok := splitAddr(n.Cluster.Listen); ok && !isLoopback(n.Cluster.Listen) {
 		c.addf("cluster.listen", "%s is not on loopback; allowed: a loopback address, because the port is not encrypted", quote(n.Cluster.Listen))
 	}
+}
+
+// mayBeSilent reports whether the listener of key may be left out.
+func (n *Node) mayBeSilent(key string) bool {
+	switch key {
+	case "callback.listen", "smpp.tls.listen":
+		return true
+	case "smpp.listen":
+		return n.SMPP.TLS.Listen != ""
+	}
+	return false
 }
 
 func (n *Node) checkCredentials(c *checker) {
@@ -137,6 +134,11 @@ func (n *Node) Warnings() []string {
 	}
 	if a := n.Callback.Listen; a != "" && !isLoopback(a) {
 		w = append(w, "callback.listen: reports and their secret cross the network in plain HTTP to "+a+": put a TLS proxy in front of it")
+	}
+	for _, from := range n.SMPP.Proxy.Networks() {
+		if from.Bits() == 0 {
+			w = append(w, "smpp.proxy.from: "+from.String()+": every client can say that it is at any address")
+		}
 	}
 	if n.Callback.Listen == "" {
 		w = append(w, "callback.listen: no reports can be pushed to this node")
