@@ -30,10 +30,9 @@ func (t *txn) accept(body []byte) (Result, error) {
 			return nil, fmt.Errorf("message %d of an accept: %w", i, err)
 		}
 		var set *chargeSet
-		open := false
+		var open bool
 		if index >= 0 {
-			set = &sets[index]
-			open = counted[index] == string(v.account) && counted[index] != ""
+			set, open = &sets[index], counted[index] == string(v.account) && counted[index] != ""
 		}
 		if v.flags&flagGrouped == 0 {
 			multi.end(t)

@@ -24,7 +24,7 @@ func (s *Store) SetOf(part Number) (first Number, err error) {
 			return err
 		}
 		if st.State == StatePart {
-			first = findSet(bktParts.find(tx).Cursor(), &m, part)
+			first = setOf(bktParts.find(tx).Cursor(), &m, part)
 		}
 		if first == 0 {
 			return fmt.Errorf("set of part %s: %w", part, ErrNotFound)
@@ -34,24 +34,21 @@ func (s *Store) SetOf(part Number) (first Number, err error) {
 	return first, err
 }
 
-// findSet looks for a part among the sets of its reference that were begun with it or before, the
-// newest first; 0 when none has it.
-func findSet(c *bolt.Cursor, m *Message, part Number) Number {
-	from := partsKey(m, part)
-	k, v := c.Seek(from)
+// setOf returns the first part of the set that a waiting part m is in: the newest of its reference
+// that was begun with it or before, for that was the one open to it. 0 when there is none.
+func setOf(c *bolt.Cursor, m *Message, part Number) Number {
+	key := partsKey(m, part)
+	k, _ := c.Seek(key)
 	switch {
 	case k == nil:
-		k, v = c.Last()
-	case !bytes.Equal(k, from):
-		k, v = c.Prev()
+		k, _ = c.Last()
+	case !bytes.Equal(k, key):
+		k, _ = c.Prev()
 	}
-	prefix := from[:len(from)-8]
-	for ; len(k) == len(from) && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
-		if set := partSet(v); int(m.Segment.Seq) <= set.total() && set.number(m.Segment.Seq) == part {
-			return setNumber(k)
-		}
+	if len(k) != len(key) || !bytes.HasPrefix(k, key[:len(key)-8]) {
+		return 0
 	}
-	return 0
+	return setNumber(k)
 }
 
 // ByMessageID returns the newest message of an account whose message_id is spelt id in a shape. It

@@ -118,12 +118,19 @@ func TestByMessageID(t *testing.T) {
 func TestPreferredIsBetweenUrgentAndOthers(t *testing.T) {
 	h := newHarness(t)
 	var numbers []Number
+	woken, cancel := h.Watch(WatchSend)
+	defer cancel()
 	for i, want := range []Action{ActionSend, ActionPrefer, ActionUrgent, ActionUrgent} {
 		m := message("shop")
 		m.Preferred, m.Urgent, m.SendAt = i&1 != 0, i&2 != 0, t0+100-int64(i)
 		n := h.accept(m)[0]
 		h.want(n, StateAccepted, want)
 		numbers = append(numbers, n)
+		select {
+		case <-woken:
+		default:
+			t.Errorf("action %d woke nobody", want)
+		}
 	}
 	h.reject(numbers[3])
 	h.reject(numbers[2])

@@ -55,6 +55,8 @@ func TestReplaceOrBegin(t *testing.T) {
 	}
 	h := newHarness(t)
 	n := h.accept(message("shop"), message("shop"))
+	woken, cancel := h.Watch(WatchSend)
+	defer cancel()
 	first := &Begin{Attempts: []BeginAttempt{{Members: []BeginMember{{Number: n[0], Revision: 1, Charges: -1}}}}}
 	if code := replace(h, n[0], 1); code != ReplaceOK {
 		t.Fatalf("code %d", code)
@@ -63,6 +65,11 @@ func TestReplaceOrBegin(t *testing.T) {
 		t.Error("a message was begun with a text that had been replaced")
 	}
 	h.want(n[0], StateAccepted, ActionSend)
+	select {
+	case <-woken:
+	default:
+		t.Error("who lost was not told to look again")
+	}
 
 	h.begin(n[1])
 	if code := replace(h, n[1], 1); code != ReplaceLate {

@@ -56,6 +56,8 @@ func TestIdInUseIsNotGiven(t *testing.T) {
 		h.accept(group...) // 6 and 7
 		h.machine.meta.nextNumber = 10
 		h.accept(m) // 11
+		h.machine.meta.nextNumber = 12
+		h.accept(m) // 13
 		for _, n := range []Number{2, 6} {
 			h.reject(n)
 		}
@@ -75,7 +77,7 @@ func TestIdInUseIsNotGiven(t *testing.T) {
 		}
 		whole := h.status(Number(3*mod + got[5])).Whole
 		got = append(got, uint64(whole)-3*mod)
-		for i, want := range []uint64{0, 2, 8, 9, 10, 12, 13} { // 1, 3 to 7 and 11 are in use
+		for i, want := range []uint64{0, 2, 8, 9, 10, 12, 14} { // 1, 3 to 7, 11 and 13 are in use
 			if got[i] != want {
 				t.Errorf("shape %d: numbers %v behind the third round, want %d at %d", shape, got, want, i)
 			}

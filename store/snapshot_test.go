@@ -91,6 +91,8 @@ func TestRestore(t *testing.T) {
 	}
 	wake, cancel := follower.Watch(WatchSend)
 	defer cancel()
+	outcome, cancel2 := follower.Watch(WatchOutcome)
+	defer cancel2()
 	done := make(chan error)
 	go func() { done <- follower.Restore(bytes.NewReader(raw)) }()
 	<-wake // the new file is in place
@@ -103,6 +105,11 @@ func TestRestore(t *testing.T) {
 	old.Close()
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+	select {
+	case <-outcome:
+	default:
+		t.Error("who waits for an outcome was not told to look again")
 	}
 	if follower.sum() != want || !sameFigures(follower.Figures(), figures) {
 		t.Errorf("restored: %+v, want %+v", follower.Figures(), figures)
