@@ -94,7 +94,7 @@ var badSubmits = []struct {
 
 	{"data_coding binary", octets(0x04, "private"), smpp.StatusInvDCS},
 	{"data_coding binary 2", octets(0x02, "private"), smpp.StatusInvDCS},
-	{"data_coding GBK", octets(0x0F, "private"), smpp.StatusInvDCS},
+	{"no GBK character", octets(0x0F, "private \xFF"), smpp.StatusInvDCS},
 	{"data_coding class 1", octets(0xF5, "private"), smpp.StatusInvDCS},
 	{"data_coding reserved", octets(0xFF, "private"), smpp.StatusInvDCS},
 	{"half a character", octets(smpp.DataCodingUCS2, "\x62\x11\x62"), smpp.StatusInvMsgLen},
@@ -121,7 +121,7 @@ var badSubmits = []struct {
 	{"text twice", tlv(smpp.TagMessagePayload, "private"), smpp.StatusOptParNotAllwd},
 	{"64 KiB of text", func(m *smpp.SubmitSM) {
 		m.ShortMessage, m.TLVs = "", m.TLVs.With(smpp.TagMessagePayload, strings.Repeat("a", 65535))
-	}, smpp.StatusInvDftMsgID},
+	}, smpp.StatusInvMsgLen},
 	{"a parameter beyond the end", func(m *smpp.SubmitSM) { m.TLVs = "\x04\x24\xff\xffprivate" }, smpp.StatusInvOptParStream},
 	{"a header longer than the text", udh("\x50\x00\x03"), smpp.StatusInvEsmClass},
 	{"a header that is not there", func(m *smpp.SubmitSM) { m.ESMClass, m.ShortMessage = smpp.ESMClassUDHI, "" }, smpp.StatusInvEsmClass},
