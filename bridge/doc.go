@@ -25,8 +25,9 @@
 // # Goroutines
 //
 // Run starts and waits for: the batcher (accept.go) and one goroutine for each of at most two groups
-// in flight; the courier and one goroutine for each account that had a receiver here; the follower of
-// the policy; and, while this node leads, the dispatcher with one goroutine for each running call
+// in flight; the courier, one goroutine for each account that had a receiver here, one for each bind that is being
+// released, and those that ask silent sessions whether they live (takeover.go, 256 for an account at most); the
+// keeper of the door (refused.go); the follower of the policy; and, while this node leads, the dispatcher with one goroutine for each running call
 // (bounded by the routes' workers), its recorder of outcomes, the resolver and the reaper.
 //
 // # What a crash leaves
