@@ -112,6 +112,15 @@ func TestByMessageID(t *testing.T) {
 			t.Errorf("%s of %s: %d, want %d: %v", tt.id, tt.account, got, tt.want, err)
 		}
 	}
+	for _, n := range first {
+		h.reject(n)
+	}
+	h.apply(&Delivered{Account: "shop", Seqs: []uint64{2, 3}})
+	h.now += 10
+	h.apply(&Purge{Before: h.now}) // the oldest message is 4 now
+	if got, err := h.ByMessageID("shop", ShapeHex8, "00000003"); err != nil || got != 3 {
+		t.Errorf("of a group older than all messages: %d, %v", got, err)
+	}
 }
 
 // TestPreferredIsBetweenUrgentAndOthers: an action of its own, counted like the others.
