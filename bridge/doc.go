@@ -8,8 +8,11 @@
 //	password.go  passwords, few at a time; lockout.go, refused.go: who guesses them
 //	takeover.go  a place for an ESME that comes back while its dead sessions hold all of them
 //	submit.go    SubmitSM: text, template, number, validity; what cannot be sent is refused here
+//	fields.go    what else a submit asks for; named.go: a template that it names; digest.go: whether it repeats one
+//	multi.go     submit_multi: one such decision for each destination
+//	queue.go     what waits to be accepted, bounded: where it is full sessions are not read
 //	accept.go    groups of submissions become Accept commands; then submit_sm_resp
-//	dispatch.go  the leader takes what is due
+//	dispatch.go  the leader takes what is due; turns.go: from which lane
 //	lane.go      how many calls a route may have, its rest after faults, its pace under its qps
 //	governor.go  sending gives way to accepting
 //	call.go      Begin is committed, the call is made within a second, Finish is committed

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -96,20 +95,4 @@ func sendAt(m *smpp.SubmitSM, now time.Time) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	return at, nil
-}
-
-// expiry reads validity_period, or, for a data_sm, which has none, qos_time_to_live: seconds (SMPP 3.4,
-// 5.3.2.9). The zero time is none.
-func expiry(m *smpp.SubmitSM, now time.Time) (time.Time, error) {
-	if m.ValidityPeriod != "" || m.TLVs == "" {
-		return m.Expiry(now)
-	}
-	v, ok := m.TLVs.Get(smpp.TagQOSTimeToLive)
-	switch {
-	case !ok:
-		return time.Time{}, nil
-	case len(v) != 4:
-		return time.Time{}, &smpp.StatusError{Status: smpp.StatusInvParLen, Err: errParamLength}
-	}
-	return now.Add(time.Duration(binary.BigEndian.Uint32([]byte(v))) * time.Second), nil
 }

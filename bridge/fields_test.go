@@ -90,8 +90,6 @@ func TestFields(t *testing.T) {
 		{"user_message_reference of one octet", "any", tlv(smpp.TagUserMessageReference, "\x07"), smpp.StatusInvParLen},
 		{"source_port of three octets", "any", tlv(smpp.TagSourcePort, "abc"), smpp.StatusInvParLen},
 		{"empty destination_port", "any", tlv(smpp.TagDestinationPort, ""), smpp.StatusInvParLen},
-		{"qos_time_to_live of two octets", "any", tlv(smpp.TagQOSTimeToLive, "\x00\x07"), smpp.StatusInvParLen},
-		{"qos_time_to_live 0", "any", tlv(smpp.TagQOSTimeToLive, "\x00\x00\x00\x00"), smpp.StatusInvExpiry},
 		{"both texts", "any", tlv(smpp.TagMessagePayload, "hello"), smpp.StatusOptParNotAllwd},
 		{"a payload that no template takes", "any", func(m *smpp.SubmitSM) {
 			m.ShortMessage, m.TLVs = "", m.TLVs.With(smpp.TagMessagePayload, strings.Repeat("\x60\xA8", 32767))
@@ -152,18 +150,36 @@ func TestScheduleBounds(t *testing.T) {
 	}
 }
 
-// TestTimeToLive: a data_sm has its validity in qos_time_to_live; a validity_period goes before it.
-func TestTimeToLive(t *testing.T) {
-	acct := compile1(t, fieldPolicy, "any")
-	m := submitSM("hello")
-	m.TLVs = m.TLVs.With(smpp.TagQOSTimeToLive, "\x00\x00\x00\x5A")
-	for validity, want := range map[string]time.Duration{"": 90 * time.Second, "000000000500000R": 5 * time.Minute} {
-		m.ValidityPeriod = validity
-		got, err := acct.decide(m, fieldNow)
-		if err != nil || got.Expires != fieldNow.Add(want).UnixMilli() {
-			t.Errorf("validity_period %q: expires at %d (%v), want after %v", validity, got.Expires, err, want)
+// TestDataSM: a data_sm is a submit_sm in other words; its validity is in qos_time_to_live.
+func TestDataSM(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		e := r.bind("any", smpp.Transceiver)
+		m := &smpp.DataSM{DestinationAddr: "13800138000", RegisteredDelivery: 1}
+		m.TLVs = m.TLVs.With(smpp.TagMessagePayload, "hello").With(smpp.TagQOSTimeToLive, "\x00\x00\x00\x5A").
+			With(smpp.TagUserMessageReference, "ab")
+		e.Send(m)
+		h, p := e.Expect(smpp.DataSMRespID)
+		if h.Status != smpp.StatusOK {
+			t.Fatalf("answered %v", h.Status)
 		}
-	}
+		id := p.(*smpp.DataSMResp).MessageID
+		stored, st, err := r.store.Lookup(1)
+		if err != nil || id != "0000000001" {
+			t.Fatalf("message %s: %v", id, err)
+		}
+		if left := stored.Expires - st.AcceptedAt; left < 89_000 || left > 90_000 {
+			t.Errorf("it expires %d ms after it was accepted, want 90,000", left)
+		}
+		pass(time.Second)
+		r.report(1)
+		if got := e.take(smpp.StatusOK).MessageID; got != id {
+			t.Errorf("receipt of %s, want %s", got, id)
+		}
+		e.Send(&smpp.DataSM{DestinationAddr: "13800138000"})
+		if h, _ := e.Expect(smpp.DataSMRespID); h.Status != smpp.StatusInvDftMsgID {
+			t.Errorf("without a text: answered %v", h.Status)
+		}
+	})
 }
 
 // TestEcho: what the ESME's application knows its request by comes back in the receipt.

@@ -236,7 +236,7 @@ func schedule(msg *store.Message, m *smpp.SubmitSM, now time.Time, validity time
 	if validity > 0 {
 		msg.Expires = start.Add(validity).UnixMilli()
 	}
-	until, err := expiry(m, now)
+	until, err := m.Expiry(now)
 	switch {
 	case err != nil:
 		return err
