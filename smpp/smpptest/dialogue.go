@@ -16,6 +16,7 @@ import (
 // package comment describes the format.
 type Dialogue struct {
 	Name  string
+	Vars  map[string]string // what it may name from the start on
 	lines []string
 }
 
@@ -45,7 +46,10 @@ func (d *Dialogue) Waits() bool {
 // server does not play its own.
 func (d *Dialogue) Run(t testing.TB, e *ESME, actions Actions) {
 	t.Helper()
-	p := &player{esme: e, actions: actions, sent: make(map[smpp.CommandID][]uint32), got: make(map[smpp.CommandID]uint32)}
+	p := &player{
+		esme: e, actions: actions, vars: newVariables(d.Vars),
+		sent: make(map[smpp.CommandID][]uint32), got: make(map[smpp.CommandID]uint32),
+	}
 	for i, line := range d.lines {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -57,10 +61,11 @@ func (d *Dialogue) Run(t testing.TB, e *ESME, actions Actions) {
 	}
 }
 
-// A player remembers the sequence_numbers that a dialogue leaves out.
+// A player remembers the sequence_numbers that a dialogue leaves out, and its variables.
 type player struct {
 	esme    *ESME
 	actions Actions
+	vars    variables
 	seq     uint32
 	sent    map[smpp.CommandID][]uint32 // unanswered requests, by the response's command_id
 	got     map[smpp.CommandID]uint32   // the server's last request, by the response's command_id
@@ -82,7 +87,11 @@ func (p *player) play(line string) error {
 		if !ok {
 			return errors.New("no such action")
 		}
-		return action(words[1:])
+		args, err := p.vars.expandAll(words[1:])
+		if err != nil {
+			return err
+		}
+		return action(args)
 	case "wait":
 		d, err := time.ParseDuration(words[0])
 		time.Sleep(d) // in fake time: Waits keeps such dialogues off real connections
@@ -106,9 +115,13 @@ func (p *player) send(words []string, rest string) error {
 	if !ok {
 		return errors.New("no such command")
 	}
+	words, err := p.vars.expandAll(words[1:])
+	if err != nil {
+		return err
+	}
 	pdu := smpp.NewPDU(id)
 	h := smpp.Header{ID: id, Sequence: p.nextSeq(id)}
-	for _, word := range words[1:] {
+	for _, word := range words {
 		name, value, _ := strings.Cut(word, "=")
 		if isHeader, err := setHeader(&h, name, value); isHeader || err != nil {
 			if err != nil {
@@ -167,6 +180,13 @@ func timeoutOf(what string, usual time.Duration) time.Duration {
 }
 
 func (p *player) compare(h smpp.Header, pdu smpp.PDU, words []string) error {
+	if err := p.vars.learn(h, pdu, words); err != nil {
+		return err
+	}
+	words, err := p.vars.expandAll(words)
+	if err != nil {
+		return err
+	}
 	want := map[string]string{"status": smpp.StatusOK.String()}
 	if numbers := p.sent[h.ID]; len(numbers) > 0 {
 		want["seq"] = strconv.FormatUint(uint64(numbers[0]), 10)
@@ -201,17 +221,22 @@ func compareField(h smpp.Header, pdu smpp.PDU, name, want string) error {
 		}
 		return fmt.Errorf("got %s=%q, want none", absent, got)
 	}
-	got, isHeader := getHeader(h, name)
-	if !isHeader {
-		var err error
-		if got, err = Field(pdu, name); err != nil {
-			return err
-		}
+	got, err := fieldOf(h, pdu, name)
+	if err != nil {
+		return err
 	}
 	if !sameValue(got, want) {
 		return fmt.Errorf("got %s=%q, want %q", name, got, want)
 	}
 	return nil
+}
+
+// fieldOf returns a field of the header or, as Field does, of the body.
+func fieldOf(h smpp.Header, pdu smpp.PDU, name string) (string, error) {
+	if got, ok := getHeader(h, name); ok {
+		return got, nil
+	}
+	return Field(pdu, name)
 }
 
 func setHeader(h *smpp.Header, name, value string) (bool, error) {

@@ -38,6 +38,7 @@ func play(t *testing.T, text string) (failure string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.Vars = map[string]string{"given": "value"}
 	ours, theirs := net.Pipe()
 	done := make(chan struct{})
 	go func() { answer(theirs); close(done) }()
@@ -49,7 +50,13 @@ func play(t *testing.T, text string) (failure string) {
 		}
 		failure = r.failure
 	}()
-	d.Run(r, New(r, ours), Actions{"fail": func([]string) error { return os.ErrInvalid }, "work": func([]string) error { return nil }})
+	d.Run(r, New(r, ours), Actions{"fail": func([]string) error { return os.ErrInvalid }, "work": func([]string) error { return nil },
+		"is": func(args []string) error {
+			if args[0] != args[1] {
+				return os.ErrInvalid
+			}
+			return nil
+		}})
 	return ""
 }
 
@@ -109,8 +116,22 @@ func TestDialoguesFail(t *testing.T) {
 		{"right parameters", "> submit_sm tlv:message_payload=x\n< submit_sm_resp tlv:0x1400=any !tlv:message_state", ""},
 		{"right lists", "> submit_multi dest=1/0x02/86 dest=list:staff\n< submit_multi_resp message_id=list:staff failed=1/2/86/ESME_RINVDSTADR failed=0/0/staff/ESME_RSYSERR", ""},
 		{"right state", "> query_sm message_id=5\n< query_sm_resp message_id=5 message_state=2 error_code=0x07", ""},
+		{"right variable", "> submit_sm\n< submit_sm_resp message_id=$id tlv:0x1400=x\n> query_sm message_id=$id\n< query_sm_resp message_id=$id\n> query_sm message_id=a$id\n< query_sm_resp message_id=\"a$id\"", ""},
+		{"right variable in an action", "> enquire_link seq=7\n< enquire_link_resp seq=$n\n! is 7 $n", ""},
+		{"right pattern", "> submit_sm\n< submit_sm_resp message_id=1*\n> query_sm message_id=abcbd\n< query_sm_resp message_id=a*b*d", ""},
+		{"right given variable", "> query_sm message_id=$given\n< query_sm_resp message_id=value", ""},
 		{"right end", "> unbind\n< closed", ""},
 		{"right octets", "> unbind_resp\n> raw 00000010 00000015 00000000 00000001\n< enquire_link_resp seq=1", ""},
+		{"other variable", "> submit_sm\n< submit_sm_resp message_id=$id\n> query_sm message_id=5\n< query_sm_resp message_id=$id", `want "10"`},
+		{"other variable in an action", "> enquire_link seq=7\n< enquire_link_resp seq=$n\n! is 8 $n", "invalid argument"},
+		{"variable without a value sent", "> query_sm message_id=$id", "$id has no value yet"},
+		{"variable without a value in a longer one", "> enquire_link\n< enquire_link_resp seq=1$n", "$n has no value yet"},
+		{"variable without a value in an action", "! is 8 $n", "$n has no value yet"},
+		{"variable of no field", "> submit_sm\n< submit_sm_resp source_addr=$a", "no field"},
+		{"other start", "> submit_sm\n< submit_sm_resp message_id=2*", `want "2*"`},
+		{"other end", "> submit_sm\n< submit_sm_resp message_id=*1", `want "*1"`},
+		{"other middle", "> query_sm message_id=abd\n< query_sm_resp message_id=a*c*d", `want "a*c*d"`},
+		{"start and end overlap", "> query_sm message_id=aba\n< query_sm_resp message_id=ab*ba", `want "ab*ba"`},
 		{"other command", "> enquire_link\n< submit_sm_resp", "got enquire_link_resp"},
 		{"other status", "> enquire_link\n< enquire_link_resp status=ESME_RSYSERR", "got status"},
 		{"other number", "> enquire_link\n< enquire_link_resp seq=9", "got seq"},

@@ -29,6 +29,15 @@
 //
 // In what is sent, a missing field is zero; in what is expected, a missing field may be
 // anything, but status must be ESME_ROK and a response must carry the number of the oldest
-// request it can belong to. "*" or any is any value, !tlv:message_state means that there is
-// no such parameter, and failed="" that there are no failures.
+// request it can belong to. "*" or any is any value, an asterisk in a longer value anything in its
+// place, !tlv:message_state means that there is no such parameter, and failed="" that there are no
+// failures.
+//
+// $name is a variable. It has its value from the test (Dialogue.Vars), or from the first expected
+// field that is it and nothing else; later it stands for that value, in what is sent, in what is
+// expected and in actions' arguments:
+//
+//	< submit_sm_resp message_id=$first
+//	> query_sm message_id=$first
+//	< deliver_sm short_message="id:$first sub:001 *"
 package smpptest

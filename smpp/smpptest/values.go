@@ -142,14 +142,32 @@ func join[T any](list []T, format func(T) string) string {
 	return strings.Join(words, " ")
 }
 
-// sameValue compares a field with what a dialogue wants: numbers as numbers.
+// sameValue compares a field with what a dialogue wants: numbers as numbers, and anything where
+// the dialogue has an asterisk.
 func sameValue(got, want string) bool {
 	if want == "*" || want == "any" || got == want {
 		return true
 	}
+	if strings.Contains(want, "*") {
+		return matches(got, strings.Split(want, "*"))
+	}
 	g, err1 := strconv.ParseUint(got, 0, 32)
 	w, err2 := strconv.ParseUint(want, 0, 32)
 	return err1 == nil && err2 == nil && g == w && strings.HasPrefix(want, "0x")
+}
+
+// matches reports whether s is parts, in their order, with anything between them.
+func matches(s string, parts []string) bool {
+	last := len(parts) - 1
+	s, ok := strings.CutPrefix(s, parts[0])
+	for _, part := range parts[1:last] {
+		at := strings.Index(s, part)
+		if !ok || at < 0 {
+			return false
+		}
+		s = s[at+len(part):]
+	}
+	return ok && strings.HasSuffix(s, parts[last])
 }
 
 // octets reads the argument of "> raw": a quoted text or hexadecimal digits.
