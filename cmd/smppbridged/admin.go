@@ -134,6 +134,8 @@ func (n *node) status(w http.ResponseWriter, _ *http.Request) {
 		"node":           n.opts.NodeID,
 		"version":        version(),
 		"ready":          ready,
+		"smpp":           addrText(n.smppAddr),
+		"smpp_tls":       addrText(n.smppTLSAddr),
 		"leader":         n.cluster.LeaderID(),
 		"paused":         n.bridge.Paused(),
 		"policy_version": n.store.Policy().Version,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,9 +26,9 @@ var devPolicy string
 
 // devFlags are the command line of dev.
 type devFlags struct {
-	smpp, http, callback, cluster, sim, data string
-	paused                                   bool
-	logLevel                                 string
+	smpp, tls, http, callback, cluster, sim, data string
+	paused                                        bool
+	logLevel                                      string
 }
 
 func newDev() *cobra.Command {
@@ -45,6 +46,7 @@ func newDev() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.smpp, "smpp", "127.0.0.1:2775", "SMPP listener")
+	fl.StringVar(&f.tls, "tls", "", "SMPP listener with TLS, e.g. 127.0.0.1:3550, with a certificate made for the occasion; empty = none")
 	fl.StringVar(&f.http, "http", "127.0.0.1:9775", "admin HTTP listener")
 	fl.StringVar(&f.callback, "callback", "127.0.0.1:0", "listener for the simulator's reports")
 	fl.StringVar(&f.cluster, "cluster", "127.0.0.1:0", "cluster listener")
@@ -57,6 +59,9 @@ func newDev() *cobra.Command {
 
 // dev runs a node, and the simulator it sends to, until ctx ends.
 func dev(ctx context.Context, f devFlags, out io.Writer) error {
+	if f.smpp == "" {
+		return usageError{errors.New("--smpp: is empty; want an address")}
+	}
 	if f.data == "" {
 		dir, err := os.MkdirTemp("", "smppbridge-dev-")
 		if err != nil {
@@ -77,12 +82,18 @@ func dev(ctx context.Context, f devFlags, out io.Writer) error {
 		return err
 	}
 	opts.Log = log
+	fingerprint := ""
+	if f.tls != "" {
+		if opts.TLS, fingerprint, err = selfSigned(); err != nil {
+			return fmt.Errorf("make certificate: %w", err)
+		}
+	}
 	n, err := start(ctx, opts)
 	if err != nil {
 		return err
 	}
 	sim.SetReportURL(fmt.Sprintf("http://%s/callback/%s/smsreport", n.callbackAddr, opts.CallbackSecret))
-	printDevHelp(out, n, sim.addr)
+	printDevHelp(out, n, sim.addr, fingerprint)
 	return n.wait(ctx)
 }
 
@@ -100,6 +111,8 @@ func devOptions(f devFlags, sim string) (options, error) {
 	cfg.NodeID = "dev"
 	cfg.DataDir = f.data
 	cfg.SMPP.Listen, cfg.HTTP.Listen, cfg.Callback.Listen, cfg.Cluster.Listen = f.smpp, f.http, f.callback, f.cluster
+	cfg.SMPP.TLS.Listen = f.tls
+	cfg.SMPP.MaxUnboundPerAddress = cfg.SMPP.MaxUnbound // all clients are on this machine
 	cfg.Policy.Follow = true
 	cfg.DrainTime = configs.Duration(5 * time.Second)
 	return options{
@@ -141,13 +154,17 @@ func startSimulator(ctx context.Context, listen string, log *slog.Logger) (*simu
 	return &simulator{Server: srv, addr: l.Addr().String(), stop: func() { cancel(); <-done }}, nil
 }
 
-func printDevHelp(out io.Writer, n *node, sim string) {
+func printDevHelp(out io.Writer, n *node, sim, fingerprint string) {
 	host, port, _ := net.SplitHostPort(n.smppAddr.String())
+	secure := ""
+	if n.smppTLSAddr != nil {
+		secure = fmt.Sprintf("SMPP/TLS  %s   (certificate with SHA-256 %s)\n", n.smppTLSAddr, fingerprint)
+	}
 	fmt.Fprintf(out, `SMPP      %[1]s   (accounts test, otp, slow, bank; password secret)
-HTTP      http://%[2]s   (/metrics /readyz /v1/status /v1/messages/{message_id})
+%[7]sHTTP      http://%[2]s   (/metrics /readyz /v1/status /v1/messages/{message_id})
 simulator http://%[3]s/sim/ledger   (what was "sent"; /sim/faults to break things)
 send      SMPP_PASSWORD=secret smppctl send --addr %[4]s --system-id test --to 13800138000 --text 'hello'
           any ESME at host %[5]s, port %[6]s will do; Ctrl-C ends
 ready
-`, n.smppAddr, n.httpAddr, sim, n.smppAddr, host, port)
+`, n.smppAddr, n.httpAddr, sim, n.smppAddr, host, port, secure)
 }

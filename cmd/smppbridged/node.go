@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,6 +38,7 @@ type options struct {
 	Credentials    map[string]aliyun.Credentials // by name
 	Policy         []byte                        // seeds an empty system, or is followed
 	Paused         bool                          // start with sending paused
+	TLS            *tls.Config                   // of the TLS listener; nil: from its files
 	Log            *slog.Logger
 }
 
@@ -56,7 +58,9 @@ type node struct {
 	bridge  *bridge.Bridge
 	server  *smpp.Server
 
-	smppAddr, httpAddr, callbackAddr net.Addr
+	certificates *smpp.Certificates // nil without a TLS listener that has files
+
+	smppAddr, smppTLSAddr, httpAddr, callbackAddr net.Addr // nil: no such listener
 }
 
 // start brings a node up, in the order in which its parts need one another. What was started is
@@ -89,7 +93,7 @@ func start(ctx context.Context, opts options) (*node, error) {
 		}
 	}
 	n.up.Store(true)
-	n.log.Info("node started", "node", opts.NodeID, "smpp", n.smppAddr.String(), "http", n.httpAddr.String())
+	n.log.Info("node started", "node", opts.NodeID, "smpp", addrText(n.smppAddr), "smpp_tls", addrText(n.smppTLSAddr), "http", n.httpAddr.String())
 	return n, nil
 }
 
@@ -259,39 +263,6 @@ func (n *node) startBridge(start context.Context) error {
 	start, cancelStart := context.WithTimeout(start, leaderWithin)
 	defer cancelStart()
 	return b.Announce(start)
-}
-
-func (n *node) startSMPP(context.Context) error {
-	c := n.opts.SMPP
-	l, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return err
-	}
-	n.smppAddr = l.Addr()
-	n.server = smpp.NewServer(smpp.Config{
-		SystemID:     c.SystemID,
-		MaxSessions:  c.MaxSessions,
-		MaxUnbound:   c.MaxUnbound,
-		BindTimeout:  c.BindTimeout.Std(),
-		WriteTimeout: c.WriteTimeout.Std(),
-		Log:          n.log,
-		Registerer:   n.registry,
-	}, n.bridge)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := n.server.Serve(ctx, l); err != nil && !n.draining.Load() {
-			n.fail("SMPP", err)
-		}
-	}()
-	n.undo.add("SMPP drain", n.opts.DrainTime.Std(), func(stop context.Context) error {
-		err := n.server.Drain(stop)
-		cancel()
-		<-done
-		return err
-	})
-	return nil
 }
 
 // waitFor waits until done is closed or ctx ends.

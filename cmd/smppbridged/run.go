@@ -113,8 +113,8 @@ func setLevel(level *slog.LevelVar, name string) {
 	}
 }
 
-// reloadOn re-reads, at each SIGHUP, what can change while a node runs: the log level and, where
-// the node follows it, the policy file. A file with faults changes nothing. It ends with ctx.
+// reloadOn re-reads, at each SIGHUP, what can change while a node runs: certificates, the log level
+// and, where the node follows it, the policy file. A file with faults changes nothing. It ends with ctx.
 func reloadOn(ctx context.Context, hangups <-chan os.Signal, n *node, file string, level *slog.LevelVar) {
 	for {
 		select {
@@ -122,6 +122,7 @@ func reloadOn(ctx context.Context, hangups <-chan os.Signal, n *node, file strin
 			return
 		case <-hangups:
 		}
+		n.reloadCertificates(ctx)
 		if err := reload(ctx, n, file, level); err != nil {
 			n.log.ErrorContext(ctx, "reload: nothing changed", "err", err)
 			continue
