@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -216,6 +217,32 @@ func TestAckBeforeUnbind(t *testing.T) {
 			if h, _, err := frames.Next(); err != nil || h.ID != want || h.Status != smpp.StatusOK {
 				t.Fatalf("got %v, %v (%v), want %v", h.ID, h.Status, err, want)
 			}
+		}
+	})
+}
+
+// TestAckWhileDraining: a server that drains has its answers written before it unbinds; a message that fails later
+// has its receipt.
+func TestAckWhileDraining(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.api.send = func(Call) Answer {
+			time.Sleep(7 * time.Second) // of fake time
+			return Answer{Kind: store.OutcomeRejected, Ending: store.EndRejected, Err: "033"}
+		}
+		e := r.bind("acked", smpp.Transmitter)
+		e.submit("hello")
+		pass(time.Second)
+		drained := make(chan error, 1)
+		go func() { drained <- r.server.Drain(context.Background()) }()
+		n := e.number()
+		h, _ := e.Expect(smpp.UnbindID)
+		e.Respond(h.Sequence, smpp.StatusOK, &smpp.UnbindResp{})
+		if err := <-drained; err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		if st := r.status(n); st.State != store.StateFinal || st.Refused || st.Receipt == 0 {
+			t.Errorf("message is %v, refused %v, receipt %d; want final with a receipt", st.State, st.Refused, st.Receipt)
 		}
 	})
 }

@@ -173,6 +173,7 @@ routes:
   - {name: main, kind: dysmsapi, endpoint: "127.0.0.1:1", workers: 4, qps: 1000}
   - {name: slow, kind: dysmsapi, endpoint: "127.0.0.1:2", workers: 4, qps: 2}
   - {name: single, kind: dysmsapi, endpoint: "127.0.0.1:3", workers: 1, qps: 1000}
+  - {name: wide, kind: dysmsapi, endpoint: "127.0.0.1:4", workers: 64, qps: 1000}
 accounts:
   - {system_id: otp, password_hash: "HASH", sign_name: 测试, templates: [SMS_1]}
   - {system_id: any, password_hash: "HASH", sign_name: 测试, templates: [SMS_2]}
@@ -182,7 +183,8 @@ accounts:
   - {system_id: three, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], session: {deliver_window: 3}}
   - {system_id: tlvs, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], receipt: {text: false}}
   - {system_id: hex8, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], message_id: hex8}
-  - {system_id: acked, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], ack: submitted}
+  - {system_id: acked, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], ack: submitted, route: wide}
+  - {system_id: last, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], receipt: {parts: last}}
   - {system_id: single, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], route: single, binds: 2, session: {window: 3}}
 `
 
@@ -194,6 +196,7 @@ type rig struct {
 	node     *oneNode
 	api      *api
 	listener *smpptest.Listener
+	server   *smpp.Server
 	logs     *logs
 	serve    func(net.Listener) // serves another listener beside that of dial
 	stopRun  func()             // ends Run and waits for it
@@ -218,6 +221,7 @@ func inRig(t *testing.T, f func(*testing.T, *rig), change ...func(*Config)) {
 			t.Fatal(err)
 		}
 		srv := smpp.NewServer(smpp.Config{SystemID: "rig", Log: r.logs.logger()}, r.Bridge)
+		r.server = srv
 		serving, stop := context.WithCancel(context.Background())
 		var served sync.WaitGroup
 		r.serve = func(l net.Listener) {
