@@ -161,6 +161,36 @@ func TestAckGoesByTheState(t *testing.T) {
 	})
 }
 
+// TestAckOfARepetition: a submit that repeats one whose answer waits is answered as that one is: ESME_ROK would
+// promise a receipt that does not come. Once that has failed, the same submit is a new message.
+func TestAckOfARepetition(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.api.send = func(Call) Answer {
+			if len(r.api.called()) > 1 {
+				return Answer{Kind: store.OutcomeAccepted, BizID: "biz^1"}
+			}
+			time.Sleep(3 * time.Second) // of fake time
+			return Answer{Kind: store.OutcomeRejected, Ending: store.EndRejected, Err: "033"}
+		}
+		e := r.bind("ackonce", smpp.Transmitter)
+		e.submit("hello")
+		pass(time.Second)
+		e.submit("hello")
+		for range 2 {
+			if h, _ := e.Expect(smpp.SubmitSMRespID); h.Status != smpp.StatusInvDstAdr {
+				t.Errorf("answered %v, want ESME_RINVDSTADR", h.Status)
+			}
+		}
+		first := e.accepted("hello")
+		if again := e.accepted("hello"); again != first {
+			t.Errorf("repeated as %s, want the id of the first, %s", again, first)
+		}
+		if got := len(r.api.called()); got != 2 {
+			t.Errorf("%d calls, want one that failed and one", got)
+		}
+	}, statusOf033)
+}
+
 // TestAckUnsettled: while nothing can be committed it cannot be known whether the message will be refused: its
 // session is closed, in time and without an answer.
 func TestAckUnsettled(t *testing.T) {

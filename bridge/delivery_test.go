@@ -269,3 +269,30 @@ func TestReceiptsGoToAnyReceiver(t *testing.T) {
 		}
 	})
 }
+
+// TestOneReceiptForAllParts: an account may have one receipt for a long message in parts: with the id of the last part,
+// when all is over, whichever part asked for it and in whatever order they came.
+func TestOneReceiptForAllParts(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		e := r.bind("last", smpp.Transceiver)
+		part := func(seq, registered uint8) store.Number {
+			return e.accepted("hello", func(m *smpp.SubmitSM) {
+				m.ESMClass, m.RegisteredDelivery = smpp.ESMClassUDHI, registered
+				m.ShortMessage = string(smpp.Concat{Ref: 7, Total: 3, Seq: seq}.AppendUDH(nil)) + m.ShortMessage
+			})
+		}
+		part(2, smpp.RegisteredDeliveryNone)
+		last := part(3, smpp.RegisteredDeliveryNone)
+		first := part(1, smpp.RegisteredDeliveryAlways)
+		pass(time.Second)
+		r.report(r.status(first).Whole)
+		if got := e.take(smpp.StatusOK); got.MessageID != last.String() || got.State != smpp.StateDelivered {
+			t.Errorf("receipt of %s, %v; want of %s, delivered", got.MessageID, got.State, last)
+		}
+		pass(time.Second)
+		if got := r.waiting(); got != 0 {
+			t.Errorf("%d receipts wait, want none", got)
+		}
+		e.nothing()
+	})
+}

@@ -184,6 +184,7 @@ accounts:
   - {system_id: tlvs, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], receipt: {text: false}}
   - {system_id: hex8, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], message_id: hex8}
   - {system_id: acked, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], ack: submitted, route: wide}
+  - {system_id: ackonce, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], ack: submitted, dedupe: 60s}
   - {system_id: last, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], receipt: {parts: last}}
   - {system_id: single, password_hash: "HASH", sign_name: 测试, templates: [SMS_2], route: single, binds: 2, session: {window: 3}}
 `
