@@ -1,13 +1,14 @@
 # make demo    one node, a simulator and a third-party ESME: the main job on real input
 # make test    everything that must pass
 # make check   what must pass before a commit
+# make interop the ESMEs of others against a node; INTEROPFLAGS=--install installs them (Debian, root)
 GO ?= go
 BIN = bin
 PROGRAMS = smppbridged smppctl smppload aliyunsim
 # The race detector's slowest packages need minutes on two cores.
 TESTFLAGS ?= -timeout 15m
 
-.PHONY: build test race check fmt vet staticcheck imports demo run bench fuzz clean
+.PHONY: build test race check fmt vet staticcheck imports demo run interop bench fuzz clean
 
 build:
 	@mkdir -p $(BIN)
@@ -15,6 +16,10 @@ build:
 
 demo: build
 	$(GO) run ./cmd/demo --daemon $(BIN)/smppbridged
+
+# Kannel, npm smpp, Net::SMPP, gosmpp and go-smpp, captured and dissected by tshark.
+interop: build
+	$(GO) run ./cmd/interop --daemon $(BIN)/smppbridged $(INTEROPFLAGS)
 
 run: build
 	$(BIN)/smppbridged dev

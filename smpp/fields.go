@@ -70,9 +70,12 @@ func (c *cursor) failString(f *field, n int) {
 }
 
 // timeString takes a schedule_delivery_time or validity_period, which is empty
-// or exactly 16 octets long (SMPP 3.4, 4.4.1 and 7.1.1).
+// or exactly 16 octets long (SMPP 3.4, 4.4.1 and 7.1.1). Some clients write "0" for none.
 func (c *cursor) timeString(f *field) string {
 	s := c.cstring(f)
+	if s == "0" {
+		return ""
+	}
 	if s != "" && len(s) != f.max-1 {
 		c.fail(f.status, f.name+" is not 16 octets long")
 	}

@@ -87,7 +87,7 @@ func EncodeText(dataCoding byte, zero Alphabet, text string) (string, error) {
 	case AlphabetGSM7:
 		return encodeGSM7(text)
 	case AlphabetASCII:
-		return decodeASCII(text) // the same octets both ways
+		return encodeASCII(text)
 	case AlphabetLatin1:
 		return encodeLatin1(text)
 	case AlphabetUCS2:

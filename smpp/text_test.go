@@ -19,6 +19,7 @@ func TestTexts(t *testing.T) {
 		{"GSM table", 0, AlphabetGSM7, "£¥èÇØøÅåΔ_ΞÆæßÉ¤¡ÄÖÑÜ§¿äöñüà$", "\x01\x03\x04\x09\x0B\x0C\x0E\x0F\x10\x11\x1A\x1C\x1D\x1E\x1F\x24\x40\x5B\x5C\x5D\x5E\x5F\x60\x7B\x7C\x7D\x7E\x7F\x02"},
 		{"GSM extension", 0, AlphabetGSM7, "{[€]}~\\|^\f", "\x1B\x28\x1B\x3C\x1B\x65\x1B\x3E\x1B\x29\x1B\x3D\x1B\x2F\x1B\x40\x1B\x14\x1B\x0A"},
 		{"ASCII by data_coding", 1, AlphabetGSM7, "a@b$_", "a@b$_"},
+		{"ASCII with white space", 1, 0, "a$\t\r\n@", "a$\t\r\n@"},
 		{"ASCII as 0", 0, AlphabetASCII, "a@b", "a@b"},
 		{"Latin-1", 3, AlphabetGSM7, "für 5£ ÿ", "f\xFCr 5\xA3 \xFF"},
 		{"Latin-1 as 0", 0, AlphabetLatin1, "é", "\xE9"},
@@ -106,6 +107,21 @@ func TestTextFaults(t *testing.T) {
 		if got != "" || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: got %q %v", tt.name, got, err)
 		}
+	}
+}
+
+// TestGSMCalledASCII: a client that writes GSM's alphabet and says data_coding 1 is understood.
+func TestGSMCalledASCII(t *testing.T) {
+	for octets, want := range map[string]string{
+		"Price 5\x1Be \x00 \x1B<1\x1B>": "Price 5€ @ [1]",
+		"\x025\n":                       "$5\n",
+	} {
+		if got, err := DecodeText(DataCodingASCII, AlphabetLatin1, octets); got != want || err != nil {
+			t.Errorf("%q: got %q, %v, want %q", octets, got, err, want)
+		}
+	}
+	if _, err := EncodeText(DataCodingASCII, AlphabetGSM7, "a\x00"); err == nil {
+		t.Error("a NUL was written as ASCII, and would be read as @")
 	}
 }
 

@@ -78,13 +78,13 @@ type client struct {
 func clients(t tools, dir string) []client {
 	trx, pair := []string{"transceiver"}, []string{"transmitter", "receiver"}
 	kannelSkips := map[string]string{
-		"auto":    noDetection,
+		"auto": noDetection, "auto GSM": noDetection,
 		"latin-1": "its alt-charset would be for all messages",
 		"payload": "it always cuts long texts",
 	}
-	perlSkips := map[string]string{"auto": noDetection}
+	perlSkips := map[string]string{"auto": noDetection, "auto GSM": noDetection}
 	goSkips := map[string]string{
-		"auto": noDetection, "flash": noClasses, "flash UCS-2": noClasses,
+		"auto": noDetection, "auto GSM": noDetection, "flash": noClasses, "flash UCS-2": noClasses,
 	}
 	k, node, perl := kannel{tools: t, dir: dir}, scripted(t.node, "npm_smpp.js", dir, t.nodePath()), scripted(t.perl, "net_smpp.pl", dir, "")
 	return []client{

@@ -47,6 +47,7 @@ func messages() []message {
 		{Name: "ASCII", Text: "Hello, 0123456789; (a+b)*c = 100%?", Coding: "gsm", Form: "single"},
 		{Name: "GSM", Text: "@£$¥ [x] {y} ~^|\\ € Ñüà ÇØåÆß ΔΦΓΛΩΠΨΣΘΞ ¡¿§¤", Coding: "gsm", Form: "single"},
 		{Name: "auto", Text: "Hello, 0123456789", Coding: "auto", Form: "single"},
+		{Name: "auto GSM", Text: "Price 5€ @ [1]", Coding: "auto", Form: "single"},
 		{Name: "latin-1", Text: "À propos: ñandú, Üß, ½ ©", Coding: "latin1", Form: "single"},
 		{Name: "UCS-2", Text: "您的快递已到，取件码 A-12。", Coding: "ucs2", Form: "single"},
 		{Name: "surrogate pair", Text: "𠮷野家 𝄞 您好", Coding: "ucs2", Form: "single"},
