@@ -3,6 +3,7 @@ package bridge
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"smppbridge/smpp"
 )
@@ -159,24 +160,24 @@ func TestParseParams(t *testing.T) {
 
 // TestNamedLongMessage: the parts of a long message may name its template and signature.
 func TestNamedLongMessage(t *testing.T) {
-	acct := compile1(t, fieldPolicy, "named")
-	m := submitSM("张三，余额5元。")
-	whole := m.ShortMessage
-	m.ESMClass, m.ShortMessage, m.SMDefaultMsgID = smpp.ESMClassUDHI, "\x05\x00\x03\x01\x02\x01"+whole[:6], 3
-	m.TLVs = m.TLVs.With(tagSignName, "别的")
-	part, err := acct.decide(m, fieldNow)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if part.Text != whole[:6] || part.Params != "" || part.Class != "" {
-		t.Errorf("part has text %x, parameters %q, class %q", part.Text, part.Params, part.Class)
-	}
-	joined := part // as the store joins them: the first part's fields, all octets
-	joined.Text = whole
-	if _, err := acct.matchJoined(&joined); err != nil {
-		t.Fatal(err)
-	}
-	if got := joined.SignName + " " + joined.TemplateCode + " " + joined.Params; got != `别的 SMS_4 {"name":"张三","amount":"5"}` {
-		t.Errorf("joined: %s", got)
-	}
+	inRig(t, func(t *testing.T, r *rig) {
+		r.putPolicy(fieldPolicy)
+		pass(time.Second)
+		e := r.bind("named", smpp.Transceiver)
+		name := func(m *smpp.SubmitSM) { m.SMDefaultMsgID, m.TLVs = 3, m.TLVs.With(tagSignName, "别的") }
+		first := e.accepted("张三，余", name, udh8(7, 2, 1))
+		if m, _, err := r.store.Lookup(first); err != nil || m.Params != "" || m.Class != "" {
+			t.Errorf("the part has class %q or parameters (%v)", m.Class, err)
+		}
+		e.accepted("额5元。", name, udh8(7, 2, 2))
+		pass(time.Second)
+		calls := r.api.called()
+		if len(calls) != 1 {
+			t.Fatalf("%d SMS, want 1", len(calls))
+		}
+		to := calls[0].Recipients[0]
+		if got := to.SignName + " " + calls[0].Template + " " + to.Params; got != `别的 SMS_4 {"name":"张三","amount":"5"}` {
+			t.Errorf("sent: %s", got)
+		}
+	})
 }

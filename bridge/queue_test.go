@@ -280,6 +280,10 @@ func TestStalledClusterIsAnswered(t *testing.T) {
 		if got := r.stored(); got != 0 {
 			t.Errorf("%d messages in the store of which an error was answered", got)
 		}
+		pass(time.Second)
+		if held := r.batcher.queue.octets.Load(); held != 0 {
+			t.Errorf("%d octets are held of submissions that were answered", held)
+		}
 	}, func(c *Config) { c.QueueOctets = 256 << 10 })
 }
 
@@ -315,7 +319,11 @@ func TestStopWithReadersOutside(t *testing.T) {
 			}
 			return applied
 		})
-		gone, waits := r.bind("any", smpp.Transmitter), r.bind("keep", smpp.Transmitter)
+		inside, gone, waits := r.bind("single", smpp.Transmitter), r.bind("any", smpp.Transmitter), r.bind("keep", smpp.Transmitter)
+		for range 3 { // two groups in flight, and one that waits for the third
+			inside.submit("hello")
+			pass(100 * time.Millisecond)
+		}
 		for _, e := range []*esme{gone, waits} {
 			go func() { // the pipe has no buffer: what is not read is not written
 				for i := range uint32(12) {
@@ -324,8 +332,8 @@ func TestStopWithReadersOutside(t *testing.T) {
 			}()
 		}
 		pass(time.Second)
-		if n := len(r.batcher.queue.outside); n != 2 {
-			t.Fatalf("%d readers wait for room, want 2", n)
+		if in, out := len(r.batcher.queue.waiting), len(r.batcher.queue.outside); in < 2 || out != 2 {
+			t.Fatalf("%d submissions wait for their group and %d for room, want some and 2", in, out)
 		}
 		gone.Close()
 		pass(time.Second)
@@ -335,6 +343,10 @@ func TestStopWithReadersOutside(t *testing.T) {
 		expectClosedUnanswered(t, waits)
 		commit()
 		await(t, "the end of Run", stopped)
+		for range 2 { // what was in a group is answered
+			inside.number()
+		}
+		expectClosedUnanswered(t, inside)
 	}, func(c *Config) { c.QueueOctets = 16 << 10 })
 }
 
