@@ -97,7 +97,10 @@ func TestBothListeners(t *testing.T) {
 	hangups := make(chan os.Signal)
 	go reloadOn(ctx, hangups, s.node, filepath.Join(dir, "none.yaml"), new(slog.LevelVar)) // certificates do not wait for it
 	hangups <- syscall.SIGHUP
-	s.eventually("certificates reloaded", func() bool { return strings.Contains(s.logs.String(), `msg="certificates reloaded"`) })
+	s.eventually("the configuration's fault", func() bool { return strings.Contains(s.logs.String(), "reload: nothing changed") })
+	if !strings.Contains(s.logs.String(), `msg="certificates reloaded"`) {
+		t.Error("the certificates were not reloaded before the configuration")
+	}
 	if _, err := s.bindTLS("test", cert); err == nil {
 		t.Error("the old certificate is still used")
 	}
@@ -155,7 +158,8 @@ func TestListenersThatCannotBe(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
 		}
 		for _, l := range listeners {
-			if _, err := l.Accept(); err == nil {
+			if conn, err := net.Dial("tcp", l.Addr().String()); err == nil {
+				conn.Close()
 				t.Errorf("%s: %s is still open", tt.name, l.Addr())
 			}
 		}
@@ -164,12 +168,23 @@ func TestListenersThatCannotBe(t *testing.T) {
 
 // TestPROXYHeadersOfALoadBalancer reach the account's side: the log names the ESME.
 func TestPROXYHeadersOfALoadBalancer(t *testing.T) {
-	s := startSystem(t, func(o *options) { o.SMPP.Proxy = configs.Proxy{From: []string{"127.0.0.1"}} })
-	e := smpptest.Dial(t, s.smppAddr.String())
-	e.SendRaw([]byte("PROXY TCP4 198.51.100.7 127.0.0.1 4711 2775\r\n"))
-	e.MustBind(smpp.Transmitter, "test", password)
-	if !strings.Contains(s.logs.String(), "remote=198.51.100.7:4711") {
-		t.Error("the log does not name the ESME's address")
+	change, _ := withTLS(t, t.TempDir())
+	s := startSystem(t, change, func(o *options) { o.SMPP.Proxy = configs.Proxy{From: []string{"127.0.0.1"}} })
+	for i, addr := range []net.Addr{s.smppAddr, s.smppTLSAddr} {
+		conn, err := net.Dial("tcp", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(conn, "PROXY TCP4 198.51.100.%d 127.0.0.1 4711 2775\r\n", i); err != nil {
+			t.Fatal(err)
+		}
+		if addr == s.smppTLSAddr {
+			conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+		}
+		smpptest.New(t, conn).MustBind(smpp.Transmitter, "test", password)
+		if want := fmt.Sprintf("remote=198.51.100.%d:4711", i); !strings.Contains(s.logs.String(), want) {
+			t.Errorf("the log does not have %s", want)
+		}
 	}
 }
 
