@@ -37,7 +37,8 @@ func startCapture(ctx context.Context, t tools, addr, file string) (*capture, er
 	}
 	if err := c.mark(ctx, "smppbridge interop: the capture runs"); err != nil {
 		c.kill()
-		return nil, fmt.Errorf("capture on lo (root may, or the members of group wireshark): %w: %s", err, strings.TrimSpace(c.said.String()))
+		return nil, fmt.Errorf("%w: capture on lo (root may, or the members of group wireshark): %w: %s",
+			errNoPlace, err, strings.TrimSpace(c.said.String()))
 	}
 	return c, nil
 }
