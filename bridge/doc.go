@@ -12,6 +12,7 @@
 //	multi.go     submit_multi: one such decision for each destination
 //	queue.go     what waits to be accepted, bounded: where it is full sessions are not read
 //	accept.go    groups of submissions become Accept commands; then submit_sm_resp
+//	ack.go       where an account's submit_sm_resp waits for the API's answer; marks.go: which answers are written
 //	dispatch.go  the leader takes what is due; turns.go: from which lane
 //	lane.go      how many calls a route may have, its rest after faults, its pace under its qps
 //	governor.go  sending gives way to accepting
@@ -20,6 +21,7 @@
 //	report.go    delivery reports, also those that come before the API's answer
 //	courier.go   which account's outbox has something for this node
 //	mailbox.go   one account's receipts to its receivers, and out of the outbox when answered
+//	receiver.go  whose turn it is, and who does not answer; receipt.go: what a receipt looks like
 //	reap.go      what waited for too long ends; what is old is purged
 //
 // policy.go compiles the policy, sender.go is the contract with the API's client, where.go answers
@@ -30,14 +32,17 @@
 // Run starts and waits for: the batcher (accept.go) and one goroutine for each of at most two groups
 // in flight; the courier, one goroutine for each account that had a receiver here, one for each bind that is being
 // released, and those that ask silent sessions whether they live (takeover.go, 256 for an account at most); the
-// keeper of the door (refused.go); the follower of the policy; and, while this node leads, the dispatcher with one goroutine for each running call
+// keeper of the door (refused.go); who answers submits that waited for the API (ack.go), and at times one that moves
+// the state's clock for it; the follower of the policy; and, while this node leads, the dispatcher with one goroutine for each running call
 // (bounded by the routes' workers), its recorder of outcomes, the resolver and the reaper.
 //
 // # What a crash leaves
 //
 // Before Accept is committed: nothing; the ESME got no answer. After it, before the answer: the message
 // is sent, and the ESME does not know of it. Between Begin and Finish: an attempt that the next
-// leader makes uncertain, and resolves. Between the report and deliver_sm_resp, or before the entry is out
+// leader makes uncertain, and resolves. While a submit_sm_resp waits for the API (ack: submitted): the ESME gets none,
+// the message goes on, and if it fails before its AnswerBy it has no receipt, which would name an id that the ESME
+// never got. Between the report and deliver_sm_resp, or before the entry is out
 // of the outbox: a receipt that is delivered, perhaps again.
 //
 // At every call out of the process there are two failures: it fails, and it fails but happened. An
