@@ -135,6 +135,9 @@ func (q *batcher) run(ctx context.Context) error {
 			return ctx.Err()
 		}
 		q.gather(ctx)
+		if q.queue.stale(q.latest()) {
+			q.refuseOverdue()
+		}
 		group, more := q.queue.cut()
 		if more {
 			signal(q.wake)
@@ -182,8 +185,11 @@ func (q *batcher) slot(ctx context.Context) bool {
 	}
 }
 
+// latest is when the submissions came that may not wait for a group any longer.
+func (q *batcher) latest() time.Time { return q.b.now().Add(-acceptPatience) }
+
 func (q *batcher) refuseOverdue() {
-	late := q.queue.overdue(q.b.now().Add(-acceptPatience))
+	late := q.queue.overdue(q.latest())
 	if len(late) == 0 {
 		return
 	}

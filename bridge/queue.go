@@ -161,6 +161,13 @@ func (q *queue) first(n int) []*submission {
 	return list
 }
 
+// stale reports whether the first in the queue came before a time.
+func (q *queue) stale(before time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) > 0 && q.waiting[0].at.Before(before)
+}
+
 // overdue takes those out that came before a time and are in no group yet.
 func (q *queue) overdue(before time.Time) (late []*submission) {
 	q.mu.Lock()
