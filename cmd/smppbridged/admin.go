@@ -34,6 +34,7 @@ func (n *node) startAdmin(context.Context) error {
 		n.bridge.Resume()
 		writeJSON(w, http.StatusOK, map[string]bool{"paused": false})
 	}))
+	n.handleTrace(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)

@@ -22,6 +22,7 @@ import (
 	"smppbridge/cluster"
 	"smppbridge/configs"
 	"smppbridge/smpp"
+	"smppbridge/smpp/smpptrace"
 	"smppbridge/store"
 )
 
@@ -57,6 +58,7 @@ type node struct {
 	sender  *aliyun.Client
 	bridge  *bridge.Bridge
 	server  *smpp.Server
+	tracer  *smpptrace.Recorder
 
 	certificates *smpp.Certificates // nil without a TLS listener that has files
 
@@ -86,6 +88,7 @@ func start(ctx context.Context, opts options) (*node, error) {
 		{"bridge", n.startBridge},
 		{"callback HTTP", n.startCallback},
 		{"SMPP", n.startSMPP},
+		{"trace", n.startTracer},
 	} {
 		if err := part.start(ctx); err != nil {
 			n.undo.run()

@@ -8,6 +8,7 @@
 //	SMPP_PASSWORD=... smppctl send --system-id bank-otp --to 13900000000 --text 'TEXT'
 //	smppctl where 000000002a
 //	smppctl status
+//	smppctl trace --system-id bank-otp --for 60s
 //
 // It exits with 0 if what it was asked for is so, and with 1 if not: a faulty file, a text without a template, a
 // message that was not delivered.
@@ -43,7 +44,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newVersion())
+	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newTrace(), newVersion())
 	return root
 }
 
