@@ -9,12 +9,15 @@
 //	pdu.go, bind.go, ...    one file per PDU, strict decoding, appending encoding
 //	frame.go                PDUs out of a byte stream
 //	server.go, serve.go     listeners, limits, drain
+//	listen.go, listen_*.go  what lies below SMPP: PROXY headers, TLS and its certificates
 //	session.go              one connection: its state and what the backend calls
 //	session_read.go         the reader: one switch, one method per command
 //	session_submit.go       what takes a slot of the window until it is answered
 //	session_respond.go      its answers, as the ESME's version of SMPP has them
 //	session_write.go        the writer: everything gathered goes out in one write
 //	session_tick.go         all timers of all sessions, in one goroutine
+//	buffers.go              what all sessions together may hold
+//	text.go, text_*.go      alphabets: one file each, and which data_coding means which
 //
 // # How a session runs
 //
@@ -28,9 +31,13 @@
 // # Bounds
 //
 // A submit_sm, or another request that the backend answers, takes a slot of the
-// session's window until then; with
-// no slot free the reader stops reading and TCP slows the client down. A client
-// that does not read its responses stops being read from when they pass a
-// bound, and is cut when no octet leaves within the write timeout. Nothing one
-// client does makes another wait.
+// session's window until then; with no slot free the reader stops reading and TCP
+// slows the client down. A client that does not read its responses stops being read
+// from when they pass its share of what all may hold, and is cut when no octet leaves
+// within the write timeout. Nothing one client does makes another wait.
+//
+// A session holds at most a buffer to read into (2 KiB idle, 64 KiB busy, 128 KiB while
+// a PDU of 64 KiB arrives; with TLS 33 KiB more), its share of output (256 KiB or less)
+// and the answers to a full window. All together hold at most Config.MaxBuffered, and
+// some 12 KiB each that is idle, 25 KiB with TLS. The kernel's socket buffers are its own.
 package smpp

@@ -328,3 +328,27 @@ func (l *logged) String() string {
 	defer l.mu.Unlock()
 	return l.buf.String()
 }
+
+// TestDrainDuringAHandshake does not wait for the bind time-out.
+func TestDrainDuringAHandshake(t *testing.T) {
+	certificates := load(t, newAuthority(t).files(t, "centre"))
+	synctest.Test(t, func(t *testing.T) {
+		l := smpptest.NewListener()
+		srv := smpp.NewServer(smpp.Config{}, newBackend())
+		stop := serve(t, srv, smpp.NewListener(l, smpp.Transport{TLS: certificates.Config()}))
+		defer stop()
+		conn, err := l.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		synctest.Wait()
+		start := time.Now()
+		if err := srv.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("Drain took %v", took)
+		}
+	})
+}

@@ -171,17 +171,12 @@ func (v *serving) tick(stop <-chan struct{}) {
 	}
 }
 
-// sendBuffer is what the kernel may hold for an ESME that does not read, before we do;
-// it would take megabytes, and of an amount that all connections share.
-const sendBuffer = 128 << 10
-
 // tune sets what latency and dead peers ask for, also below TLS and a PROXY header.
 func tune(conn net.Conn) {
 	if tcp, ok := rawConn(conn).(*net.TCPConn); ok {
-		// Without TCP_NODELAY a response can wait 40 ms for an ACK. These
+		// Without TCP_NODELAY a response can wait 40 ms for an ACK. Both
 		// calls fail only on a connection that is gone, which the reader finds.
 		_ = tcp.SetNoDelay(true)
-		_ = tcp.SetWriteBuffer(sendBuffer)
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{
 			Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 4,
 		})
