@@ -29,46 +29,6 @@ const acceptPatience = 8 * time.Second
 // fullPatience is how long a group waits for room: its clients can wait better than we can.
 const fullPatience = time.Second
 
-// submission is a submit_sm, a data_sm or a submit_multi on its way into the store.
-type submission struct {
-	session *session
-	request smpp.Request
-	pdu     smpp.SubmitSM // kept: a submission decided under an older policy is decided again
-	at      time.Time
-	account *account
-	message store.Message
-	multi   *multi // of a submit_multi, whose messages are in it; else nil
-	octets  int64  // what it counts for in the queue
-}
-
-// submissionOctets is what a submission costs without its texts.
-const submissionOctets = 1024
-
-// weigh sets what a submission, once decided, counts for.
-func (s *submission) weigh() {
-	texts := len(s.pdu.ShortMessage) + len(s.pdu.TLVs) + len(s.message.Text) + len(s.message.Params)
-	s.octets = int64(submissionOctets + texts)
-	if s.multi != nil {
-		s.octets += s.multi.octets()
-	}
-}
-
-// messages is how many messages an Accept gets of s.
-func (s *submission) messages() int {
-	if s.multi != nil {
-		return len(s.multi.messages)
-	}
-	return 1
-}
-
-// encoded is about how many octets s adds to an Accept.
-func (s *submission) encoded() int {
-	if s.multi != nil {
-		return s.multi.encoded()
-	}
-	return 200 + len(s.message.Text) + len(s.message.Params)
-}
-
 // batcher groups submissions into Accept commands. While groups are in flight the next gathers.
 type batcher struct {
 	b     *Bridge
@@ -198,14 +158,6 @@ func (q *batcher) refuseOverdue() {
 		q.b.refuse(s, &smpp.StatusError{Status: smpp.StatusSysErr, Err: errStalled})
 	}
 	q.queue.release(weight(late))
-}
-
-// weight is what a list of submissions counts for in the queue.
-func weight(list []*submission) (octets int64) {
-	for _, s := range list {
-		octets += s.octets
-	}
-	return octets
 }
 
 // gather lets a small group grow while another one is in flight: at moderate load that halves

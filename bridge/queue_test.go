@@ -332,7 +332,7 @@ func TestStopWithReadersOutside(t *testing.T) {
 			}()
 		}
 		pass(time.Second)
-		if in, out := len(r.batcher.queue.waiting), len(r.batcher.queue.outside); in < 2 || out != 2 {
+		if in, out := r.batcher.queue.listed(); in < 2 || out != 2 {
 			t.Fatalf("%d submissions wait for their group and %d for room, want some and 2", in, out)
 		}
 		gone.Close()
@@ -343,15 +343,22 @@ func TestStopWithReadersOutside(t *testing.T) {
 		before := time.Now()
 		expectClosedUnanswered(t, waits)
 		commit()
-		await(t, "the end of Run", stopped)
 		for range 2 { // what was in a group is answered
 			inside.number()
 		}
 		expectClosedUnanswered(t, inside)
+		await(t, "the end of Run", stopped)
 		if took := time.Since(before); took > 5*time.Second {
 			t.Errorf("the sessions were closed after %v: nobody but their time-outs did it", took)
 		}
 	}, func(c *Config) { c.QueueOctets = 16 << 10 })
+}
+
+// listed is how many submissions wait for their group, and how many readers for room.
+func (q *queue) listed() (in, out int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting), len(q.outside)
 }
 
 // TestSubmissionWeighsEnough: what a submission counts for is not less than what it holds.
