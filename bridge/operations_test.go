@@ -72,13 +72,13 @@ func TestQuerySM(t *testing.T) {
 
 func TestCancelSM(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		e := r.bind("any", smpp.Transceiver)
+		e, receiver := r.bind("any", smpp.Transmitter), r.bind("any", smpp.Receiver)
 		n := e.accepted("one", inAnHour)
 		e.refuses("another destination", &smpp.CancelSM{MessageID: n.String(), DestinationAddr: "13911111111"}, smpp.StatusInvMsgID)
 		e.refuses("another service", &smpp.CancelSM{MessageID: n.String(), ServiceType: "WAP"}, smpp.StatusInvMsgID)
 		r.bind("keep", smpp.Transmitter).refuses("another account", &smpp.CancelSM{MessageID: n.String()}, smpp.StatusInvMsgID)
 		e.refuses("its own", &smpp.CancelSM{MessageID: n.String(), DestinationAddr: "+8613800138000"}, smpp.StatusOK)
-		if got := e.take(smpp.StatusOK); got.MessageID != n.String() || got.State != smpp.StateDeleted {
+		if got := receiver.take(smpp.StatusOK); got.MessageID != n.String() || got.State != smpp.StateDeleted {
 			t.Errorf("receipt %+v", got)
 		}
 		if got := e.query(n); got != smpp.StateDeleted {

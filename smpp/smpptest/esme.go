@@ -85,9 +85,8 @@ func (e *ESME) Next() (smpp.Header, smpp.PDU) {
 }
 
 func (e *ESME) next(timeout time.Duration) (smpp.Header, smpp.PDU, error) {
-	if err := e.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
-		return smpp.Header{}, nil, err
-	}
+	// A connection that is closed takes no deadline; what was read before is still to be had.
+	_ = e.conn.SetReadDeadline(time.Now().Add(timeout))
 	h, body, err := e.frames.Next()
 	if err != nil {
 		return h, nil, err
