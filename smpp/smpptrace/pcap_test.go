@@ -47,7 +47,7 @@ func readPcap(t *testing.T, file []byte) map[string][]byte {
 		key := netip.AddrPortFrom(src, be.Uint16(payload)).String() + ">" + netip.AddrPortFrom(dst, be.Uint16(payload[2:])).String()
 		seq, flags := be.Uint32(payload[4:]), payload[13]
 		if flags&flagSYN != 0 {
-			next[key], streams[key] = seq+1, streams[key]
+			next[key] = seq + 1
 			continue
 		}
 		if want, ok := next[key]; !ok || seq != want {
