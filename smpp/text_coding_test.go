@@ -146,8 +146,22 @@ func FuzzText(f *testing.F) {
 		if !utf8.ValidString(text) {
 			t.Fatalf("%x reads as %x, which is not UTF-8", s, text)
 		}
-		if _, err := EncodeText(coding, a, text); err != nil {
-			t.Errorf("%x reads as %q, which cannot be written: %v", s, text, err)
-		}
+		checkComesBack(t, coding, a, text)
 	})
+}
+
+// checkComesBack writes a text that was read, and reads it again. GSM's alphabet under
+// ASCII's name is only read.
+func checkComesBack(t *testing.T, coding byte, zero Alphabet, text string) {
+	t.Helper()
+	octets, err := EncodeText(coding, zero, text)
+	if err != nil {
+		if a, _ := alphabetOf(coding, zero); a != AlphabetASCII {
+			t.Errorf("data_coding 0x%02X, %s: %q was read and cannot be written: %v", coding, zero, text, err)
+		}
+		return
+	}
+	if again, err := DecodeText(coding, zero, octets); err != nil || again != text {
+		t.Errorf("data_coding 0x%02X, %s: %q comes back as %q %v", coding, zero, text, again, err)
+	}
 }
