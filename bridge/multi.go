@@ -64,8 +64,8 @@ func (b *Bridge) decideMulti(sub *submission) bool {
 		b.refuse(sub, &smpp.StatusError{Status: smpp.StatusInvEsmClass, Err: errTransaction})
 		return false
 	}
-	content, err := acct.content(&m.pdu.Message, sub.at)
-	if err != nil {
+	var content store.Message
+	if err := acct.content(&content, &m.pdu.Message, sub.at); err != nil {
 		b.refuse(sub, err)
 		return false
 	}

@@ -51,12 +51,10 @@ func (b *Bridge) decideSubmission(sub *submission) bool {
 	if sub.multi != nil {
 		return b.decideMulti(sub)
 	}
-	msg, err := acct.decide(&sub.pdu, sub.at)
-	if err != nil {
+	if err := acct.convert(&sub.message, &sub.pdu, sub.at); err != nil {
 		b.refuse(sub, err)
 		return false
 	}
-	sub.message = msg
 	return true
 }
 
@@ -72,34 +70,41 @@ func (b *Bridge) refuse(sub *submission, err error) {
 	sub.session.Respond(sub.request, status, "", 0)
 }
 
-// decide turns a submit_sm into the message that is to be accepted. It is the first of the two
-// conversions of a message's life. A refusal is a *smpp.StatusError.
-func (a *account) decide(m *smpp.SubmitSM, now time.Time) (store.Message, error) {
-	msg, err := a.content(m, now)
-	if err != nil {
+// decide turns a submit_sm into the message that is to be accepted. A refusal is a *smpp.StatusError.
+func (a *account) decide(m *smpp.SubmitSM, now time.Time) (msg store.Message, err error) {
+	if err := a.convert(&msg, m, now); err != nil {
 		return store.Message{}, err
 	}
+	return msg, nil
+}
+
+// convert is decide into msg, whatever it held before. It is the first of the two conversions of a
+// message's life.
+func (a *account) convert(msg *store.Message, m *smpp.SubmitSM, now time.Time) error {
+	if err := a.content(msg, m, now); err != nil {
+		return err
+	}
 	to := store.Address{TON: m.DestAddrTON, NPI: m.DestAddrNPI, Addr: m.DestinationAddr}
-	if err := a.address(&msg, to, m.ScheduleDeliveryTime); err != nil {
-		return store.Message{}, err
+	if err := a.address(msg, to, m.ScheduleDeliveryTime); err != nil {
+		return err
 	}
 	// What is answered after the API: not a part, which is never sent by itself, nor what is to be sent later.
 	if a.Ack == ackSubmitted && msg.SendAt == 0 && msg.Segment.Total == 0 {
 		msg.AnswerBy = now.Add(a.AckWithin.Std()).UnixMilli()
 	}
-	return msg, nil
+	return nil
 }
 
-// content is decide but for the destination.
-func (a *account) content(m *smpp.SubmitSM, now time.Time) (store.Message, error) {
+// content is convert but for the destination.
+func (a *account) content(msg *store.Message, m *smpp.SubmitSM, now time.Time) error {
 	if err := a.checkFields(m); err != nil {
-		return store.Message{}, err
+		return err
 	}
 	named, err := a.naming(m)
 	if err != nil {
-		return store.Message{}, err
+		return err
 	}
-	msg := store.Message{
+	*msg = store.Message{
 		Account:            a.SystemID,
 		Source:             store.Address{TON: m.SourceAddrTON, NPI: m.SourceAddrNPI, Addr: m.SourceAddr},
 		ServiceType:        m.ServiceType,
@@ -113,33 +118,36 @@ func (a *account) content(m *smpp.SubmitSM, now time.Time) (store.Message, error
 		PolicyVersion:      a.version,
 		Shape:              a.shape,
 	}
-	concat, payload, part, err := m.Segment()
+	validity, err := a.fillText(msg, m, named)
 	if err != nil {
-		return store.Message{}, err
-	}
-	validity := a.Validity.Std()
-	if part {
-		if err := a.fillPart(&msg, payload, named); err != nil {
-			return store.Message{}, err
-		}
-		msg.Segment = store.Segment{Ref: concat.Ref, Total: concat.Total, Seq: concat.Seq}
-	} else {
-		t, err := a.fillWhole(&msg, payload, named)
-		if err != nil {
-			return store.Message{}, err
-		}
-		if v := t.class.Validity.Std(); validity == 0 || v > 0 && v < validity {
-			validity = v
-		}
+		return err
 	}
 	msg.Preferred = m.PriorityFlag > 0 && a.Priority != priorityIgnore && !msg.Urgent
 	if msg.Echo, err = echo(m.TLVs); err != nil {
-		return store.Message{}, err
+		return err
 	}
-	if err := schedule(&msg, m, now, validity); err != nil {
-		return store.Message{}, err
+	return schedule(msg, m, now, validity)
+}
+
+// fillText sets what is made of the text, and returns for how long the message is worth sending.
+func (a *account) fillText(msg *store.Message, m *smpp.SubmitSM, n naming) (time.Duration, error) {
+	concat, payload, part, err := m.Segment()
+	if err != nil {
+		return 0, err
 	}
-	return msg, nil
+	validity := a.Validity.Std()
+	if part { // its class is not known yet
+		msg.Segment = store.Segment{Ref: concat.Ref, Total: concat.Total, Seq: concat.Seq}
+		return validity, a.fillPart(msg, payload, n)
+	}
+	t, err := a.fillWhole(msg, payload, n)
+	if err != nil {
+		return 0, err
+	}
+	if v := t.class.Validity.Std(); validity == 0 || v > 0 && v < validity {
+		validity = v
+	}
+	return validity, nil
 }
 
 // address sets where msg goes, and what is known of it only then.
