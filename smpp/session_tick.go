@@ -85,12 +85,15 @@ func (s *Session) tickReadLocked(elapsed time.Duration) {
 	s.requestLocked(&EnquireLink{}, nil)
 }
 
-// Silent is for how long the ESME has sent nothing although the session listened, as of the last tick.
+// Silent is for how long the ESME has sent nothing although the session listened, counted in ticks.
 // It stands still while the reader waits for a window slot or for the backend: such a session
 // has heard nothing because it did not ask.
 func (s *Session) Silent() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.reads.n.Load() != s.timers.reads {
+		return 0 // it has sent something since the last tick
+	}
 	return s.timers.clock - s.timers.heardAt
 }
 
