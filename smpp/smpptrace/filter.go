@@ -118,13 +118,22 @@ func (f *selector) wantsBind(body []byte) bool {
 // names reports whether a request has the number for an address.
 func (f *selector) names(id smpp.CommandID, body []byte) bool {
 	found := false
-	walk(layoutOf(id), body, func(k kind, b []byte) {
+	walk(upToAddresses(layoutOf(id)), body, func(k kind, b []byte) {
 		if k == address && !found {
 			n := numberOf(b)
 			found = f.number.same(&n)
 		}
 	})
 	return found
+}
+
+// upToAddresses is a layout without what follows its last address: this is done for every request there is.
+func upToAddresses(layout []kind) []kind {
+	n := len(layout)
+	for n > 0 && layout[n-1] != address && layout[n-1] != destinations {
+		n--
+	}
+	return layout[:n]
 }
 
 func (f *selector) noteAccount(systemID string) {

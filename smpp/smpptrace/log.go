@@ -19,17 +19,15 @@ func logPDU(log *slog.Logger, r *record, h smpp.Header, body []byte) {
 	if r.sent {
 		direction = "sent"
 	}
-	attrs := [...]slog.Attr{
+	line := slog.NewRecord(r.time(), slog.LevelInfo, "pdu traced", 0) // at the PDU's time, not this one
+	line.AddAttrs(
 		slog.Uint64("session", r.session), slog.String("direction", direction),
 		slog.String("command", h.ID.String()), slog.String("status", h.Status.String()),
-		slog.Uint64("seq", uint64(h.Sequence)), slog.Uint64("length", uint64(h.Length)), {},
-	}
-	n := len(attrs) - 1
+		slog.Uint64("seq", uint64(h.Sequence)), slog.Uint64("length", uint64(h.Length)))
 	if id := idOf(h.ID, r.sent, body); id != "" {
-		attrs[n] = slog.String("message_id", id)
-		n++
+		line.AddAttrs(slog.String("message_id", id))
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, "pdu traced", attrs[:n]...)
+	_ = log.Handler().Handle(ctx, line) // as slog does: nobody could be told
 }
 
 // idOf returns the message_id in a body, or the one that a receipt is about. What an ESME sends in that place

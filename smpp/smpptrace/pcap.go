@@ -83,10 +83,10 @@ func (p *pcap) write(r *record, pdu []byte) (ok bool, err error) {
 		segment := pdu[:min(len(pdu), mostSegment)]
 		pdu = pdu[len(segment):]
 		if r.sent {
-			p.segment(r.at, f.server, f.client, tcp{sent, client, flagPSH | flagACK, segment})
+			p.segment(r.time(), f.server, f.client, tcp{sent, client, flagPSH | flagACK, segment})
 			sent += uint32(len(segment))
 		} else {
-			p.segment(r.at, f.client, f.server, tcp{client, sent, flagPSH | flagACK, segment})
+			p.segment(r.time(), f.client, f.server, tcp{client, sent, flagPSH | flagACK, segment})
 			client += uint32(len(segment))
 		}
 	}
@@ -110,20 +110,15 @@ func (p *pcap) open(r *record) *flow {
 	if len(p.flows) >= mostFlows {
 		clear(p.flows)
 	}
-	f := &flow{client: r.remote}
-	if !f.client.IsValid() {
-		f.client = netip.AddrPortFrom(nobody4, uint16(1024+r.session%60000))
-	}
-	f.client = netip.AddrPortFrom(f.client.Addr().Unmap().WithZone(""), f.client.Port())
-	f.server = netip.AddrPortFrom(server4, serverPort)
+	f := &flow{client: r.remote(), server: netip.AddrPortFrom(server4, serverPort)}
 	if f.client.Addr().Is6() {
 		f.server = netip.AddrPortFrom(server6, serverPort)
 	}
 	p.isn += 0x00010001 // another one tells a new connection of the same port
 	f.clientNext, f.sentNext = p.isn+1, p.isn+0x7F000001
-	p.segment(r.at, f.client, f.server, tcp{f.clientNext - 1, 0, flagSYN, nil})
-	p.segment(r.at, f.server, f.client, tcp{f.sentNext - 1, f.clientNext, flagSYN | flagACK, nil})
-	p.segment(r.at, f.client, f.server, tcp{f.clientNext, f.sentNext, flagACK, nil})
+	p.segment(r.time(), f.client, f.server, tcp{f.clientNext - 1, 0, flagSYN, nil})
+	p.segment(r.time(), f.server, f.client, tcp{f.sentNext - 1, f.clientNext, flagSYN | flagACK, nil})
+	p.segment(r.time(), f.client, f.server, tcp{f.clientNext, f.sentNext, flagACK, nil})
 	return f
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -92,8 +93,13 @@ func TestStreams(t *testing.T) {
 	short := smpp.Append(nil, smpp.StatusOK, 1, &smpp.EnquireLink{})
 	write := func(session uint64, remote string, sent bool, pdu []byte) {
 		t.Helper()
-		addr, _ := netip.ParseAddrPort(remote)
-		if ok, err := p.write(&record{at: at, session: session, remote: addr, sent: sent}, pdu); !ok || err != nil {
+		var from net.Addr
+		if addr, err := netip.ParseAddrPort(remote); err == nil {
+			from = net.TCPAddrFromAddrPort(addr)
+		}
+		r := newRecord(session, from, sent)
+		r.at = at.UnixNano()
+		if ok, err := p.write(&r, pdu); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 	}

@@ -1,19 +1,44 @@
 package smpptrace
 
 import (
+	"net"
 	"net/netip"
 	"sync"
 	"time"
 )
 
-// A record is one PDU on its way to the file.
+// A record is one PDU on its way to the file. There is no pointer in it: thousands of them are no work for the
+// garbage collector.
 type record struct {
-	at      time.Time
+	at      int64 // Unix nanoseconds
 	session uint64
-	remote  netip.AddrPort // invalid for one that is not of TCP
+	addr    [16]byte // of the ESME, IPv4's as IPv6 has them; zero for one that is not of TCP
+	port    uint16
 	sent    bool
-	octets  int // of the PDU
+	octets  uint32 // of the PDU
 }
+
+// newRecord returns the record of a session's PDU.
+func newRecord(session uint64, remote net.Addr, sent bool) record {
+	r := record{session: session, sent: sent}
+	if tcp, ok := remote.(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		if ap.IsValid() {
+			r.addr, r.port = ap.Addr().As16(), ap.Port()
+		}
+	}
+	return r
+}
+
+// remote is the ESME's address and port, or something in their place.
+func (r *record) remote() netip.AddrPort {
+	if r.addr == ([16]byte{}) {
+		return netip.AddrPortFrom(nobody4, uint16(1024+r.session%60000))
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(r.addr).Unmap(), r.port)
+}
+
+func (r *record) time() time.Time { return time.Unix(0, r.at) }
 
 // A batch is records and their PDUs' octets, one behind the other.
 type batch struct {
@@ -33,7 +58,7 @@ type queue struct {
 }
 
 // A short PDU costs its record too.
-const recordOctets = 80
+const recordOctets = 48
 
 func newQueue(octets int) *queue {
 	return &queue{most: octets, wake: make(chan struct{}, 1)}
@@ -51,7 +76,7 @@ func (q *queue) put(r record, pdu []byte) {
 		q.mu.Unlock()
 		return
 	}
-	r.at, r.octets = time.Now(), len(pdu)
+	r.at, r.octets = time.Now().UnixNano(), uint32(len(pdu))
 	q.in.records = append(q.in.records, r)
 	q.in.octets = append(q.in.octets, pdu...)
 	q.mu.Unlock()

@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -129,20 +128,13 @@ func (t *Trace) PDU(s *smpp.Session, sent bool, pdus []byte) {
 		}
 		wanted, lost := t.sel.wants(p, sent, pdus[:n])
 		if wanted {
-			t.queue.put(record{session: p.id, remote: remoteOf(s.RemoteAddr()), sent: sent}, pdus[:n])
+			t.queue.put(newRecord(p.id, s.RemoteAddr(), sent), pdus[:n])
 		}
 		if lost {
 			t.queue.lose(1)
 		}
 		pdus = pdus[n:]
 	}
-}
-
-func remoteOf(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort()
-	}
-	return netip.AddrPort{}
 }
 
 // errFull ends a trace whose file has no room for the next PDU.
@@ -177,22 +169,34 @@ func (t *Trace) Run(ctx context.Context) error {
 	return nil
 }
 
-// run writes until there is a reason to end.
+// run writes until there is a reason to end. It rests for as long as it worked, so that it never takes more than
+// half a processor from the sessions: rather, PDUs are dropped.
 func (t *Trace) run(ctx context.Context, timeUp <-chan time.Time) (Reason, error) {
 	var spare batch
+	rest := time.NewTimer(0)
+	defer rest.Stop()
+	var wake <-chan struct{} // nil while it rests
 	for {
 		select {
 		case <-ctx.Done():
 			return EndedStopped, nil
 		case <-timeUp:
 			return EndedTime, nil
-		case <-t.queue.wake:
+		case <-rest.C:
+			wake = t.queue.wake
+		case <-wake:
+			began := time.Now()
 			if err := t.writeWaiting(&spare); err != nil {
 				return "", err
 			}
+			rest.Reset(time.Since(began))
+			wake = nil
 		}
 	}
 }
+
+// yieldEvery is how many PDUs are written at a stretch, in some 50 µs.
+const yieldEvery = 16
 
 // writeWaiting writes what waits in the queue. spare is the batch before, whose memory is used again.
 func (t *Trace) writeWaiting(spare *batch) error {
@@ -212,6 +216,9 @@ func (t *Trace) writeWaiting(spare *batch) error {
 		}
 		written++
 		octets = octets[r.octets:]
+		if i%yieldEvery == yieldEvery-1 {
+			runtime.Gosched() // a session must not wait for the 10 ms that the scheduler lets anyone run
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
