@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"smppbridge/smpp"
 	"smppbridge/store"
 )
@@ -50,9 +52,16 @@ type batcher struct {
 func newBatcher(b *Bridge) *batcher {
 	first := make(chan struct{})
 	close(first)
+	queue := newQueue(b.cfg.QueueOctets)
+	if reg := b.cfg.Registerer; reg != nil {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "smppbridge_bridge_queue_bytes",
+			Help: "Memory of submits that are not answered yet. At the bound sessions are not read.",
+		}, func() float64 { return float64(queue.octets.Load()) }))
+	}
 	return &batcher{
 		b:        b,
-		queue:    newQueue(b.cfg.QueueOctets),
+		queue:    queue,
 		wake:     make(chan struct{}, 1),
 		previous: first,
 		freed:    make(chan struct{}, 1),

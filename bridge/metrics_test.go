@@ -59,6 +59,8 @@ func checkMetrics(t *testing.T, reg *prometheus.Registry) {
 		`smppbridge_bridge_submits_total{account="any",status="ESME_ROK"} 4`,
 		`smppbridge_bridge_submits_total{account="any",status="ESME_RINVDSTADR"} 1`,
 		`smppbridge_bridge_submits_total{account="otp",status="ESME_ROK"} 0`,
+		`smppbridge_bridge_duplicates_total{account="any"} 0`,
+		`smppbridge_bridge_queue_bytes 0`,
 		`smppbridge_bridge_outcomes_total{outcome="rejected",route="main"} 1`,
 		`smppbridge_bridge_outcomes_total{outcome="rejected",route="slow"} 0`,
 		`smppbridge_bridge_receipts_total{result="delivered"} 0`,
