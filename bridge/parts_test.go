@@ -166,3 +166,16 @@ func TestEchoOfALongMessage(t *testing.T) {
 		}
 	})
 }
+
+// TestPreferredLongMessage: priority_flag of the parts holds for what is made of them.
+func TestPreferredLongMessage(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		e := r.bind("any", smpp.Transmitter)
+		prefer := func(m *smpp.SubmitSM) { m.PriorityFlag = 2 }
+		e.accepted("one ", udh8(7, 2, 1), prefer)
+		e.accepted("two", udh8(7, 2, 2), prefer)
+		if got := r.status(3).Action; got != store.ActionPrefer {
+			t.Errorf("the joined message waits for action %d, want %d", got, store.ActionPrefer)
+		}
+	}, func(c *Config) { c.Paused = true })
+}
