@@ -7,6 +7,27 @@ import (
 	"smppbridge/smpp"
 )
 
+// cutPart makes a part of the first octets of a message.
+func cutPart(header string, cut int) func(*smpp.SubmitSM) {
+	return func(m *smpp.SubmitSM) { m.ESMClass, m.ShortMessage = smpp.ESMClassUDHI, header+m.ShortMessage[:cut] }
+}
+
+// otherMessages are changes that make another SMS of one.
+var otherMessages = map[string]func(*smpp.SubmitSM){
+	"source":         func(m *smpp.SubmitSM) { m.SourceAddr = "1068" },
+	"source's TON":   func(m *smpp.SubmitSM) { m.SourceAddrTON = 1 },
+	"destination":    func(m *smpp.SubmitSM) { m.DestinationAddr = "13800138001" },
+	"text":           func(m *smpp.SubmitSM) { *m = *submitSM("hello!"); m.SourceAddr = "1069" },
+	"data_coding":    func(m *smpp.SubmitSM) { m.DataCoding, m.ShortMessage = 0, "hello" },
+	"signature":      func(m *smpp.SubmitSM) { *m = *submitSM("【别的】hello"); m.SourceAddr = "1069" },
+	"schedule":       func(m *smpp.SubmitSM) { m.ScheduleDeliveryTime = "000000010000000R" },
+	"a part":         cutPart("\x05\x00\x03\x01\x02\x01", 4),
+	"another part":   cutPart("\x05\x00\x03\x01\x02\x02", 4),
+	"its reference":  cutPart("\x05\x00\x03\x02\x02\x01", 4),
+	"parts in total": cutPart("\x05\x00\x03\x01\x03\x01", 4),
+	"its octets":     cutPart("\x05\x00\x03\x01\x02\x01", 6),
+}
+
 // TestDigest: a repeated submit has the digest of the first; whatever would make another SMS of it
 // gives another one.
 func TestDigest(t *testing.T) {
@@ -25,9 +46,6 @@ func TestDigest(t *testing.T) {
 		}
 		return got.Digest
 	}
-	part := func(header string, cut int) func(*smpp.SubmitSM) {
-		return func(m *smpp.SubmitSM) { m.ESMClass, m.ShortMessage = smpp.ESMClassUDHI, header+m.ShortMessage[:cut] }
-	}
 	first := of(func(*smpp.SubmitSM) {}, 0)
 	for name, change := range map[string]func(*smpp.SubmitSM){
 		"again":                  func(*smpp.SubmitSM) {},
@@ -39,22 +57,8 @@ func TestDigest(t *testing.T) {
 			t.Errorf("%s: another digest", name)
 		}
 	}
-	others := map[string]func(*smpp.SubmitSM){
-		"source":         func(m *smpp.SubmitSM) { m.SourceAddr = "1068" },
-		"source's TON":   func(m *smpp.SubmitSM) { m.SourceAddrTON = 1 },
-		"destination":    func(m *smpp.SubmitSM) { m.DestinationAddr = "13800138001" },
-		"text":           func(m *smpp.SubmitSM) { *m = *submitSM("hello!"); m.SourceAddr = "1069" },
-		"data_coding":    func(m *smpp.SubmitSM) { m.DataCoding, m.ShortMessage = 0, "hello" },
-		"signature":      func(m *smpp.SubmitSM) { *m = *submitSM("【别的】hello"); m.SourceAddr = "1069" },
-		"schedule":       func(m *smpp.SubmitSM) { m.ScheduleDeliveryTime = "000000010000000R" },
-		"a part":         part("\x05\x00\x03\x01\x02\x01", 4),
-		"another part":   part("\x05\x00\x03\x01\x02\x02", 4),
-		"its reference":  part("\x05\x00\x03\x02\x02\x01", 4),
-		"parts in total": part("\x05\x00\x03\x01\x03\x01", 4),
-		"its octets":     part("\x05\x00\x03\x01\x02\x01", 6),
-	}
 	seen := map[[16]byte]string{first: "first"}
-	for name, change := range others {
+	for name, change := range otherMessages {
 		d := of(change, 0)
 		if other, ok := seen[d]; ok {
 			t.Errorf("%s and %s have the same digest", name, other)

@@ -51,51 +51,54 @@ func compile1(t testing.TB, doc, account string) *account {
 
 var fieldNow = time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
 
+// fieldTests are submit_sm with one field each that is not usual.
+var fieldTests = []struct {
+	name, account string
+	change        func(*smpp.SubmitSM)
+	want          smpp.Status
+}{
+	{"any service_type", "any", func(m *smpp.SubmitSM) { m.ServiceType = "WAP" }, smpp.StatusOK},
+	{"any numbering plan", "any", func(m *smpp.SubmitSM) { m.SourceAddrNPI, m.DestAddrNPI = 18, 255 }, smpp.StatusOK},
+	{"any type of source", "any", func(m *smpp.SubmitSM) { m.SourceAddrTON, m.SourceAddr = 5, "Bank" }, smpp.StatusOK},
+	{"national destination", "any", func(m *smpp.SubmitSM) { m.DestAddrTON = 2 }, smpp.StatusOK},
+	{"datagram mode", "any", func(m *smpp.SubmitSM) { m.ESMClass = 1 }, smpp.StatusOK},
+	{"store and forward mode", "any", func(m *smpp.SubmitSM) { m.ESMClass = 3 }, smpp.StatusOK},
+	{"transaction mode", "any", func(m *smpp.SubmitSM) { m.ESMClass = 2 }, smpp.StatusInvEsmClass},
+	{"transaction mode, answered after the API", "strict", func(m *smpp.SubmitSM) { m.ESMClass = 2 }, smpp.StatusOK},
+	{"a receipt", "any", func(m *smpp.SubmitSM) { m.ESMClass = 0x04 }, smpp.StatusInvEsmClass},
+	{"an acknowledgement", "any", func(m *smpp.SubmitSM) { m.ESMClass = 0x08 }, smpp.StatusInvEsmClass},
+	{"a manual acknowledgement", "any", func(m *smpp.SubmitSM) { m.ESMClass = 0x10 }, smpp.StatusInvEsmClass},
+	{"a reserved message type", "any", func(m *smpp.SubmitSM) { m.ESMClass = 0x20 }, smpp.StatusInvEsmClass},
+	{"reply path", "any", func(m *smpp.SubmitSM) { m.ESMClass = 0x80 }, smpp.StatusOK},
+	{"protocol_id", "any", func(m *smpp.SubmitSM) { m.ProtocolID = 0x41 }, smpp.StatusOK},
+	{"priority 3", "any", func(m *smpp.SubmitSM) { m.PriorityFlag = 3 }, smpp.StatusOK},
+	{"priority 4", "any", func(m *smpp.SubmitSM) { m.PriorityFlag = 4 }, smpp.StatusInvPrtFlg},
+	{"reserved bits of registered_delivery", "any", func(m *smpp.SubmitSM) { m.RegisteredDelivery = 0xED }, smpp.StatusOK},
+	{"replace_if_present", "any", func(m *smpp.SubmitSM) { m.ReplaceIfPresent = 1 }, smpp.StatusInvSubRep},
+	{"replace_if_present 2", "any", func(m *smpp.SubmitSM) { m.ReplaceIfPresent = 2 }, smpp.StatusInvRepFlag},
+	{"sm_default_msg_id without a table", "any", func(m *smpp.SubmitSM) { m.SMDefaultMsgID = 1 }, smpp.StatusInvDftMsgID},
+	{"unknown parameters", "any", tlv(0x3FFF, "x"), smpp.StatusOK},
+	{"others' vendor parameters", "any", func(m *smpp.SubmitSM) {
+		m.TLVs = m.TLVs.With(tagTemplateCode, "1107").With(tagTemplateParam, "{").With(tagSignName, "?")
+	}, smpp.StatusOK},
+	{"user_message_reference", "any", tlv(smpp.TagUserMessageReference, "\x00\x07"), smpp.StatusOK},
+	{"user_message_reference of one octet", "any", tlv(smpp.TagUserMessageReference, "\x07"), smpp.StatusInvParLen},
+	{"source_port of three octets", "any", tlv(smpp.TagSourcePort, "abc"), smpp.StatusInvParLen},
+	{"empty destination_port", "any", tlv(smpp.TagDestinationPort, ""), smpp.StatusInvParLen},
+	{"both texts", "any", tlv(smpp.TagMessagePayload, "hello"), smpp.StatusOptParNotAllwd},
+	{"a payload that no template takes", "any", func(m *smpp.SubmitSM) {
+		m.ShortMessage, m.TLVs = "", m.TLVs.With(smpp.TagMessagePayload, strings.Repeat("\x60\xA8", 32767))
+	}, smpp.StatusInvMsgLen},
+}
+
+func tlv(tag smpp.Tag, value string) func(*smpp.SubmitSM) {
+	return func(m *smpp.SubmitSM) { m.TLVs = m.TLVs.With(tag, value) }
+}
+
 // TestFields: what a submit_sm asks for beyond a text and is not done has its own status; what has no
 // meaning for an SMS of the API is ignored.
 func TestFields(t *testing.T) {
-	tlv := func(tag smpp.Tag, value string) func(*smpp.SubmitSM) {
-		return func(m *smpp.SubmitSM) { m.TLVs = m.TLVs.With(tag, value) }
-	}
-	tests := []struct {
-		name, account string
-		change        func(*smpp.SubmitSM)
-		want          smpp.Status
-	}{
-		{"any service_type", "any", func(m *smpp.SubmitSM) { m.ServiceType = "WAP" }, smpp.StatusOK},
-		{"any numbering plan", "any", func(m *smpp.SubmitSM) { m.SourceAddrNPI, m.DestAddrNPI = 18, 255 }, smpp.StatusOK},
-		{"any type of source", "any", func(m *smpp.SubmitSM) { m.SourceAddrTON, m.SourceAddr = 5, "Bank" }, smpp.StatusOK},
-		{"national destination", "any", func(m *smpp.SubmitSM) { m.DestAddrTON = 2 }, smpp.StatusOK},
-		{"datagram mode", "any", func(m *smpp.SubmitSM) { m.ESMClass = 1 }, smpp.StatusOK},
-		{"store and forward mode", "any", func(m *smpp.SubmitSM) { m.ESMClass = 3 }, smpp.StatusOK},
-		{"transaction mode", "any", func(m *smpp.SubmitSM) { m.ESMClass = 2 }, smpp.StatusInvEsmClass},
-		{"transaction mode, answered after the API", "strict", func(m *smpp.SubmitSM) { m.ESMClass = 2 }, smpp.StatusOK},
-		{"a receipt", "any", func(m *smpp.SubmitSM) { m.ESMClass = 0x04 }, smpp.StatusInvEsmClass},
-		{"an acknowledgement", "any", func(m *smpp.SubmitSM) { m.ESMClass = 0x08 }, smpp.StatusInvEsmClass},
-		{"a manual acknowledgement", "any", func(m *smpp.SubmitSM) { m.ESMClass = 0x10 }, smpp.StatusInvEsmClass},
-		{"a reserved message type", "any", func(m *smpp.SubmitSM) { m.ESMClass = 0x20 }, smpp.StatusInvEsmClass},
-		{"reply path", "any", func(m *smpp.SubmitSM) { m.ESMClass = 0x80 }, smpp.StatusOK},
-		{"protocol_id", "any", func(m *smpp.SubmitSM) { m.ProtocolID = 0x41 }, smpp.StatusOK},
-		{"priority 3", "any", func(m *smpp.SubmitSM) { m.PriorityFlag = 3 }, smpp.StatusOK},
-		{"priority 4", "any", func(m *smpp.SubmitSM) { m.PriorityFlag = 4 }, smpp.StatusInvPrtFlg},
-		{"reserved bits of registered_delivery", "any", func(m *smpp.SubmitSM) { m.RegisteredDelivery = 0xED }, smpp.StatusOK},
-		{"replace_if_present", "any", func(m *smpp.SubmitSM) { m.ReplaceIfPresent = 1 }, smpp.StatusInvSubRep},
-		{"replace_if_present 2", "any", func(m *smpp.SubmitSM) { m.ReplaceIfPresent = 2 }, smpp.StatusInvRepFlag},
-		{"sm_default_msg_id without a table", "any", func(m *smpp.SubmitSM) { m.SMDefaultMsgID = 1 }, smpp.StatusInvDftMsgID},
-		{"unknown parameters", "any", tlv(0x3FFF, "x"), smpp.StatusOK},
-		{"others' vendor parameters", "any", func(m *smpp.SubmitSM) {
-			m.TLVs = m.TLVs.With(tagTemplateCode, "1107").With(tagTemplateParam, "{").With(tagSignName, "?")
-		}, smpp.StatusOK},
-		{"user_message_reference", "any", tlv(smpp.TagUserMessageReference, "\x00\x07"), smpp.StatusOK},
-		{"user_message_reference of one octet", "any", tlv(smpp.TagUserMessageReference, "\x07"), smpp.StatusInvParLen},
-		{"source_port of three octets", "any", tlv(smpp.TagSourcePort, "abc"), smpp.StatusInvParLen},
-		{"empty destination_port", "any", tlv(smpp.TagDestinationPort, ""), smpp.StatusInvParLen},
-		{"both texts", "any", tlv(smpp.TagMessagePayload, "hello"), smpp.StatusOptParNotAllwd},
-		{"a payload that no template takes", "any", func(m *smpp.SubmitSM) {
-			m.ShortMessage, m.TLVs = "", m.TLVs.With(smpp.TagMessagePayload, strings.Repeat("\x60\xA8", 32767))
-		}, smpp.StatusInvMsgLen},
-	}
-	for _, tt := range tests {
+	for _, tt := range fieldTests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := submitSM("您的验证码是4711。")
 			tt.change(m)

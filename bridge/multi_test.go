@@ -99,38 +99,42 @@ func TestSubmitMulti(t *testing.T) {
 	})
 }
 
+// good is a destination that is accepted.
+const good = "13800138001"
+
+// multiTests are submit_multi of which something is wrong.
+var multiTests = []struct {
+	name, account string
+	m             *smpp.SubmitMulti
+	status        smpp.Status
+	id            string
+	failed        string
+}{
+	{"a bad number", "any", submitMulti("hello", good, "abc", "13800138002"), 0, "0000000001", "1/1/abc ESME_RINVDSTADR"},
+	{"the first is bad", "any", submitMulti("hello", "abc", good), 0, "0000000001", "1/1/abc ESME_RINVDSTADR"},
+	{"a list", "any", submitMulti("hello", "@friends", good), 0, "0000000001", "0/0/friends ESME_RCNTSUBDL"},
+	{"a number twice", "any", submitMulti("hello", good, "+86 138 0013 8001", good), 0, "0000000001",
+		"1/1/+86 138 0013 8001 ESME_RINVDSTADR, 1/1/13800138001 ESME_RINVDSTADR"},
+	{"over the quota", "few", submitMulti("hello", "abc", good, "13800138002", "13800138003", "13800138004", "13800138005"), 0, "0000000001",
+		"1/1/abc ESME_RINVDSTADR, 1/1/13800138004 ESME_RTHROTTLED, 1/1/13800138005 ESME_RTHROTTLED"},
+	{"none is good", "any", submitMulti("hello", "abc", "def"), smpp.StatusInvDstAdr, "",
+		"1/1/abc ESME_RINVDSTADR, 1/1/def ESME_RINVDSTADR"},
+	{"none, for several reasons", "any", submitMulti("hello", "abc", "@friends"), smpp.StatusSubmitFail, "",
+		"1/1/abc ESME_RINVDSTADR, 0/0/friends ESME_RCNTSUBDL"},
+	{"none, without a body", "bare", submitMulti("hello", "@friends"), smpp.StatusCntSubDL, "", ""},
+	{"some, without error bodies", "bare", submitMulti("hello", "@friends", good), 0, "00000001", "0/0/friends ESME_RCNTSUBDL"},
+	{"the text", "any", submitMulti("", good, "abc"), smpp.StatusInvDftMsgID, "", ""},
+	{"transaction mode", "strict", func() *smpp.SubmitMulti {
+		m := submitMulti("hello", good)
+		m.Message.ESMClass = 2
+		return m
+	}(), smpp.StatusInvEsmClass, "", ""},
+}
+
 // TestSubmitMultiFails: what is wrong with a destination refuses it alone, with its status; what is wrong
 // with the message refuses it all.
 func TestSubmitMultiFails(t *testing.T) {
-	good := "13800138001"
-	tests := []struct {
-		name, account string
-		m             *smpp.SubmitMulti
-		status        smpp.Status
-		id            string
-		failed        string
-	}{
-		{"a bad number", "any", submitMulti("hello", good, "abc", "13800138002"), 0, "0000000001", "1/1/abc ESME_RINVDSTADR"},
-		{"the first is bad", "any", submitMulti("hello", "abc", good), 0, "0000000001", "1/1/abc ESME_RINVDSTADR"},
-		{"a list", "any", submitMulti("hello", "@friends", good), 0, "0000000001", "0/0/friends ESME_RCNTSUBDL"},
-		{"a number twice", "any", submitMulti("hello", good, "+86 138 0013 8001", good), 0, "0000000001",
-			"1/1/+86 138 0013 8001 ESME_RINVDSTADR, 1/1/13800138001 ESME_RINVDSTADR"},
-		{"over the quota", "few", submitMulti("hello", "abc", good, "13800138002", "13800138003", "13800138004", "13800138005"), 0, "0000000001",
-			"1/1/abc ESME_RINVDSTADR, 1/1/13800138004 ESME_RTHROTTLED, 1/1/13800138005 ESME_RTHROTTLED"},
-		{"none is good", "any", submitMulti("hello", "abc", "def"), smpp.StatusInvDstAdr, "",
-			"1/1/abc ESME_RINVDSTADR, 1/1/def ESME_RINVDSTADR"},
-		{"none, for several reasons", "any", submitMulti("hello", "abc", "@friends"), smpp.StatusSubmitFail, "",
-			"1/1/abc ESME_RINVDSTADR, 0/0/friends ESME_RCNTSUBDL"},
-		{"none, without a body", "bare", submitMulti("hello", "@friends"), smpp.StatusCntSubDL, "", ""},
-		{"some, without error bodies", "bare", submitMulti("hello", "@friends", good), 0, "00000001", "0/0/friends ESME_RCNTSUBDL"},
-		{"the text", "any", submitMulti("", good, "abc"), smpp.StatusInvDftMsgID, "", ""},
-		{"transaction mode", "strict", func() *smpp.SubmitMulti {
-			m := submitMulti("hello", good)
-			m.Message.ESMClass = 2
-			return m
-		}(), smpp.StatusInvEsmClass, "", ""},
-	}
-	for _, tt := range tests {
+	for _, tt := range multiTests {
 		t.Run(tt.name, func(t *testing.T) {
 			inMultiRig(t, func(t *testing.T, r *rig) {
 				st, resp := r.bind(tt.account, smpp.Transmitter).multi(tt.m)

@@ -47,38 +47,42 @@ func TestDefaultMsgID(t *testing.T) {
 	}
 }
 
+// none is a parameter that is not there.
+const none = "\x01"
+
+// vendorTests are what an ESME may name by parameters of its own.
+var vendorTests = []struct {
+	name, code, params, sign, text string
+	status                         smpp.Status
+	want                           string
+}{
+	{"all three", "SMS_4", `{"name":"张三","amount":5.50}`, "别的", "", smpp.StatusOK, `别的 SMS_4 {"name":"张三","amount":"5.50"}`},
+	{"with NULs", "SMS_1\x00", "{\"code\":\"4711\"}\x00", "别的\x00", "", smpp.StatusOK, `别的 SMS_1 {"code":"4711"}`},
+	{"the account's signature", "SMS_1", `{"code":4711}`, none, "", smpp.StatusOK, `测试 SMS_1 {"code":"4711"}`},
+	{"a text beside parameters", "SMS_1", `{"code":"4711"}`, none, "whatever", smpp.StatusOK, `测试 SMS_1 {"code":"4711"}`},
+	{"parameters from the text", "SMS_1", none, none, "您的验证码是4711。", smpp.StatusOK, `测试 SMS_1 {"code":"4711"}`},
+	{"the value as the text", "SMS_1", none, none, "4711", smpp.StatusOK, `测试 SMS_1 {"code":"4711"}`},
+	{"a text that does not fit", "SMS_1", none, none, "hello", smpp.StatusInvDftMsgID, ""},
+	{"only a signature", none, none, "别的", "您的验证码是4711。", smpp.StatusOK, `别的 SMS_1 {"code":"4711"}`},
+	{"the same signature in the text", none, none, "别的", "【别的】您的验证码是4711。", smpp.StatusOK, `别的 SMS_1 {"code":"4711"}`},
+	{"another signature in the text", none, none, "别的", "【测试】您的验证码是4711。", smpp.StatusInvOptParamVal, ""},
+	{"a template that is not the account's", "SMS_2", `{"content":"x"}`, none, "", smpp.StatusInvOptParamVal, ""},
+	{"an unknown template", "SMS_9", none, none, "hello", smpp.StatusInvOptParamVal, ""},
+	{"an empty template", "", none, none, "hello", smpp.StatusInvOptParamVal, ""},
+	{"a signature that is not the account's", none, none, "第三", "您的验证码是4711。", smpp.StatusInvOptParamVal, ""},
+	{"an unknown signature", none, none, "没有", "您的验证码是4711。", smpp.StatusInvOptParamVal, ""},
+	{"parameters without a template", none, `{"code":"4711"}`, none, "", smpp.StatusMissingOptParam, ""},
+	{"a variable too few", "SMS_4", `{"name":"张三"}`, none, "", smpp.StatusInvOptParamVal, ""},
+	{"a variable too many", "SMS_1", `{"code":"4711","x":"y"}`, none, "", smpp.StatusInvOptParamVal, ""},
+	{"a wrong value", "SMS_1", `{"code":"abcd"}`, none, "", smpp.StatusInvOptParamVal, ""},
+	{"not JSON", "SMS_1", `code=4711`, none, "", smpp.StatusInvOptParamVal, ""},
+}
+
 // TestVendorParameters: template, parameters and signature as an ESME names them, where its account
 // switches that on, and within what the account may use.
 func TestVendorParameters(t *testing.T) {
-	none := "\x01" // a parameter that is not there
-	tests := []struct {
-		name, code, params, sign, text string
-		status                         smpp.Status
-		want                           string
-	}{
-		{"all three", "SMS_4", `{"name":"张三","amount":5.50}`, "别的", "", smpp.StatusOK, `别的 SMS_4 {"name":"张三","amount":"5.50"}`},
-		{"with NULs", "SMS_1\x00", "{\"code\":\"4711\"}\x00", "别的\x00", "", smpp.StatusOK, `别的 SMS_1 {"code":"4711"}`},
-		{"the account's signature", "SMS_1", `{"code":4711}`, none, "", smpp.StatusOK, `测试 SMS_1 {"code":"4711"}`},
-		{"a text beside parameters", "SMS_1", `{"code":"4711"}`, none, "whatever", smpp.StatusOK, `测试 SMS_1 {"code":"4711"}`},
-		{"parameters from the text", "SMS_1", none, none, "您的验证码是4711。", smpp.StatusOK, `测试 SMS_1 {"code":"4711"}`},
-		{"the value as the text", "SMS_1", none, none, "4711", smpp.StatusOK, `测试 SMS_1 {"code":"4711"}`},
-		{"a text that does not fit", "SMS_1", none, none, "hello", smpp.StatusInvDftMsgID, ""},
-		{"only a signature", none, none, "别的", "您的验证码是4711。", smpp.StatusOK, `别的 SMS_1 {"code":"4711"}`},
-		{"the same signature in the text", none, none, "别的", "【别的】您的验证码是4711。", smpp.StatusOK, `别的 SMS_1 {"code":"4711"}`},
-		{"another signature in the text", none, none, "别的", "【测试】您的验证码是4711。", smpp.StatusInvOptParamVal, ""},
-		{"a template that is not the account's", "SMS_2", `{"content":"x"}`, none, "", smpp.StatusInvOptParamVal, ""},
-		{"an unknown template", "SMS_9", none, none, "hello", smpp.StatusInvOptParamVal, ""},
-		{"an empty template", "", none, none, "hello", smpp.StatusInvOptParamVal, ""},
-		{"a signature that is not the account's", none, none, "第三", "您的验证码是4711。", smpp.StatusInvOptParamVal, ""},
-		{"an unknown signature", none, none, "没有", "您的验证码是4711。", smpp.StatusInvOptParamVal, ""},
-		{"parameters without a template", none, `{"code":"4711"}`, none, "", smpp.StatusMissingOptParam, ""},
-		{"a variable too few", "SMS_4", `{"name":"张三"}`, none, "", smpp.StatusInvOptParamVal, ""},
-		{"a variable too many", "SMS_1", `{"code":"4711","x":"y"}`, none, "", smpp.StatusInvOptParamVal, ""},
-		{"a wrong value", "SMS_1", `{"code":"abcd"}`, none, "", smpp.StatusInvOptParamVal, ""},
-		{"not JSON", "SMS_1", `code=4711`, none, "", smpp.StatusInvOptParamVal, ""},
-	}
 	acct := compile1(t, fieldPolicy, "named")
-	for _, tt := range tests {
+	for _, tt := range vendorTests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := submitSM(tt.text)
 			for tag, v := range map[smpp.Tag]string{tagTemplateCode: tt.code, tagTemplateParam: tt.params, tagSignName: tt.sign} {

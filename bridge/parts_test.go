@@ -42,45 +42,48 @@ func payload(m *smpp.SubmitSM) {
 	m.TLVs, m.ShortMessage = m.TLVs.With(smpp.TagMessagePayload, m.ShortMessage), ""
 }
 
+type part []func(*smpp.SubmitSM)
+
+// partTests are long messages in all the ways that ESMEs cut them.
+var partTests = []struct {
+	name  string
+	parts []part
+	want  []string // texts sent, in any order
+}{
+	{"8-bit references", []part{{raw(0, "one "), udh8(7, 2, 1)}, {raw(0, "two"), udh8(7, 2, 2)}}, []string{"one two"}},
+	{"16-bit references", []part{{raw(0, "one "), udh16(0x1207, 2, 1)}, {raw(0, "two"), udh16(0x1207, 2, 2)}}, []string{"one two"}},
+	{"16-bit references of UCS-2", []part{{raw(8, "\x4E\x00"), udh16(0x1207, 2, 1)}, {raw(8, "\x4E\x8C"), udh16(0x1207, 2, 2)}}, []string{"一二"}},
+	{"that differ in their high octet", []part{
+		{raw(0, "one "), udh16(0x1207, 2, 1)}, {raw(0, "1 "), udh16(0x1307, 2, 1)},
+		{raw(0, "2"), udh16(0x1307, 2, 2)}, {raw(0, "two"), udh16(0x1207, 2, 2)}}, []string{"one two", "1 2"}},
+	{"sar_ parameters", []part{{raw(0, "one "), sar(0x1207, 2, 1)}, {raw(0, "two"), sar(0x1207, 2, 2)}}, []string{"one two"}},
+	{"both, of which the header counts", []part{
+		{raw(0, "one "), udh8(7, 2, 1), sar(9, 2, 2)}, {raw(0, "two"), udh8(7, 2, 2), sar(9, 2, 1)}}, []string{"one two"}},
+	{"the last first", []part{{raw(0, "three"), udh8(7, 3, 3)}, {raw(0, "one "), udh8(7, 3, 1)}, {raw(0, "two "), udh8(7, 3, 2)}},
+		[]string{"one two three"}},
+	{"in message_payload", []part{{raw(0, "one "), udh8(7, 2, 1), payload}, {raw(0, "two"), sar(7, 2, 2), payload}}, []string{"one two"}},
+	{"a reference that is used again", []part{
+		{raw(0, "one "), udh8(7, 2, 1)}, {raw(0, "two"), udh8(7, 2, 2)},
+		{raw(0, "1 "), udh8(7, 2, 1)}, {raw(0, "2"), udh8(7, 2, 2)}}, []string{"one two", "1 2"}},
+	{"a reference used by another source", []part{
+		{raw(0, "one "), udh8(7, 2, 1)}, {raw(0, "2"), udh8(7, 2, 2), from("1068")},
+		{raw(0, "1 "), udh8(7, 2, 1), from("1068")}, {raw(0, "two"), udh8(7, 2, 2)}}, []string{"one two", "1 2"}},
+	{"other elements beside", []part{
+		{raw(0, "one "), header("\x0B\x05\x04\x0B\x84\x23\xF0\x00\x03\x07\x02\x01")},
+		{raw(0, "two"), header("\x0B\x05\x04\x0B\x84\x23\xF0\x00\x03\x07\x02\x02")}}, []string{"one two"}},
+	{"a header without parts", []part{{raw(0, "one"), header("\x06\x05\x04\x0B\x84\x23\xF0")}}, []string{"one"}},
+	{"part 1 of 1", []part{{raw(0, "one"), udh8(7, 1, 1)}}, []string{"one"}},
+	{"a byte order mark in the first", []part{{raw(8, "\xFF\xFE\x00\x4E"), udh8(7, 2, 1)}, {raw(8, "\x8C\x4E"), udh8(7, 2, 2)}}, []string{"一二"}},
+	{"a byte order mark in each", []part{{raw(8, "\xFF\xFE\x00\x4E"), udh8(7, 2, 1)}, {raw(8, "\xFF\xFE\x8C\x4E"), udh8(7, 2, 2)}}, []string{"一二"}},
+	{"cut within a surrogate pair", []part{{raw(8, "\xD8\x40"), udh8(7, 2, 1)}, {raw(8, "\xDC\x00"), udh8(7, 2, 2)}}, []string{"𠀀"}},
+	{"cut behind a GSM escape", []part{{raw(0, "a\x1B"), udh8(7, 2, 1)}, {raw(0, "\x65b"), udh8(7, 2, 2)}}, []string{"a€b"}},
+	{"GBK cut within a character", []part{{raw(15, "\xD2"), udh8(7, 2, 1)}, {raw(15, "\xBB"), udh8(7, 2, 2)}}, []string{"一"}},
+}
+
 // TestPartsAreOneSMS: however an ESME cuts and numbers a long message, and over whichever of its binds
 // and in whatever order the parts come, it is one SMS.
 func TestPartsAreOneSMS(t *testing.T) {
-	type part []func(*smpp.SubmitSM)
-	tests := []struct {
-		name  string
-		parts []part
-		want  []string // texts sent, in any order
-	}{
-		{"8-bit references", []part{{raw(0, "one "), udh8(7, 2, 1)}, {raw(0, "two"), udh8(7, 2, 2)}}, []string{"one two"}},
-		{"16-bit references", []part{{raw(0, "one "), udh16(0x1207, 2, 1)}, {raw(0, "two"), udh16(0x1207, 2, 2)}}, []string{"one two"}},
-		{"16-bit references of UCS-2", []part{{raw(8, "\x4E\x00"), udh16(0x1207, 2, 1)}, {raw(8, "\x4E\x8C"), udh16(0x1207, 2, 2)}}, []string{"一二"}},
-		{"that differ in their high octet", []part{
-			{raw(0, "one "), udh16(0x1207, 2, 1)}, {raw(0, "1 "), udh16(0x1307, 2, 1)},
-			{raw(0, "2"), udh16(0x1307, 2, 2)}, {raw(0, "two"), udh16(0x1207, 2, 2)}}, []string{"one two", "1 2"}},
-		{"sar_ parameters", []part{{raw(0, "one "), sar(0x1207, 2, 1)}, {raw(0, "two"), sar(0x1207, 2, 2)}}, []string{"one two"}},
-		{"both, of which the header counts", []part{
-			{raw(0, "one "), udh8(7, 2, 1), sar(9, 2, 2)}, {raw(0, "two"), udh8(7, 2, 2), sar(9, 2, 1)}}, []string{"one two"}},
-		{"the last first", []part{{raw(0, "three"), udh8(7, 3, 3)}, {raw(0, "one "), udh8(7, 3, 1)}, {raw(0, "two "), udh8(7, 3, 2)}},
-			[]string{"one two three"}},
-		{"in message_payload", []part{{raw(0, "one "), udh8(7, 2, 1), payload}, {raw(0, "two"), sar(7, 2, 2), payload}}, []string{"one two"}},
-		{"a reference that is used again", []part{
-			{raw(0, "one "), udh8(7, 2, 1)}, {raw(0, "two"), udh8(7, 2, 2)},
-			{raw(0, "1 "), udh8(7, 2, 1)}, {raw(0, "2"), udh8(7, 2, 2)}}, []string{"one two", "1 2"}},
-		{"a reference used by another source", []part{
-			{raw(0, "one "), udh8(7, 2, 1)}, {raw(0, "2"), udh8(7, 2, 2), from("1068")},
-			{raw(0, "1 "), udh8(7, 2, 1), from("1068")}, {raw(0, "two"), udh8(7, 2, 2)}}, []string{"one two", "1 2"}},
-		{"other elements beside", []part{
-			{raw(0, "one "), header("\x0B\x05\x04\x0B\x84\x23\xF0\x00\x03\x07\x02\x01")},
-			{raw(0, "two"), header("\x0B\x05\x04\x0B\x84\x23\xF0\x00\x03\x07\x02\x02")}}, []string{"one two"}},
-		{"a header without parts", []part{{raw(0, "one"), header("\x06\x05\x04\x0B\x84\x23\xF0")}}, []string{"one"}},
-		{"part 1 of 1", []part{{raw(0, "one"), udh8(7, 1, 1)}}, []string{"one"}},
-		{"a byte order mark in the first", []part{{raw(8, "\xFF\xFE\x00\x4E"), udh8(7, 2, 1)}, {raw(8, "\x8C\x4E"), udh8(7, 2, 2)}}, []string{"一二"}},
-		{"a byte order mark in each", []part{{raw(8, "\xFF\xFE\x00\x4E"), udh8(7, 2, 1)}, {raw(8, "\xFF\xFE\x8C\x4E"), udh8(7, 2, 2)}}, []string{"一二"}},
-		{"cut within a surrogate pair", []part{{raw(8, "\xD8\x40"), udh8(7, 2, 1)}, {raw(8, "\xDC\x00"), udh8(7, 2, 2)}}, []string{"𠀀"}},
-		{"cut behind a GSM escape", []part{{raw(0, "a\x1B"), udh8(7, 2, 1)}, {raw(0, "\x65b"), udh8(7, 2, 2)}}, []string{"a€b"}},
-		{"GBK cut within a character", []part{{raw(15, "\xD2"), udh8(7, 2, 1)}, {raw(15, "\xBB"), udh8(7, 2, 2)}}, []string{"一"}},
-	}
-	for _, tt := range tests {
+	for _, tt := range partTests {
 		t.Run(tt.name, func(t *testing.T) {
 			inRig(t, func(t *testing.T, r *rig) {
 				binds := [2]*esme{r.bind("any", smpp.Transmitter), r.bind("any", smpp.Transceiver)}

@@ -9,12 +9,8 @@ import (
 	"smppbridge/store"
 )
 
-// TestTemporaryStatuses: ESMEs treat the three ways to say "not now" differently. ESME_RTHROTTLED: slow
-// down, you are above what your account may send. ESME_RMSGQFUL: too much waits, yours or the node's.
-// ESME_RSYSERR: trouble on our side. None of them is for anything that stays wrong. What is refused is not
-// accepted, and the session goes on.
-func TestTemporaryStatuses(t *testing.T) {
-	const policy = `
+// limitsPolicy has an account for each limit.
+const limitsPolicy = `
 signatures: [测试]
 templates:
   - {code: SMS_2, class: notice, text: "${content}", phone_limit: false, vars: {content: {kind: free, max: 500}}}
@@ -27,6 +23,12 @@ accounts:
   - {system_id: all, password_hash: "HASH", sign_name: 测试, rate: 1, burst: 2, window: 2, daily_quota: 2}
   - {system_id: any, password_hash: "HASH", sign_name: 测试}
 `
+
+// TestTemporaryStatuses: ESMEs treat the three ways to say "not now" differently. ESME_RTHROTTLED: slow
+// down, you are above what your account may send. ESME_RMSGQFUL: too much waits, yours or the node's.
+// ESME_RSYSERR: trouble on our side. None of them is for anything that stays wrong. What is refused is not
+// accepted, and the session goes on.
+func TestTemporaryStatuses(t *testing.T) {
 	noAccept := func(what fate) func(store.Command) fate { return first[*store.Accept](what, 1_000_000) }
 	tests := []struct {
 		name, account string
@@ -43,7 +45,7 @@ accounts:
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inRig(t, func(t *testing.T, r *rig) {
-				r.putPolicy(policy)
+				r.putPolicy(limitsPolicy)
 				pass(time.Second)
 				e := r.bind(tt.account, smpp.Transmitter)
 				e.accepted("hello")
