@@ -66,7 +66,7 @@ func (c *centre) Handle(s *smpp.Session, r smpp.Request, p smpp.PDU) {
 		s.RespondPDU(r, smpp.StatusOK, &smpp.SubmitMultiResp{MessageID: c.next(),
 			Failed: []smpp.Unsuccess{{TON: 1, NPI: 1, Addr: p.Destinations[0].Addr, Status: smpp.StatusInvDstAdr}}}, 0)
 	case *smpp.QuerySM:
-		s.RespondPDU(r, smpp.StatusOK, &smpp.QuerySMResp{MessageID: p.MessageID, MessageState: smpp.StateEnroute}, 0)
+		s.RespondPDU(r, smpp.StatusOK, &smpp.QuerySMResp{MessageID: "0000000001", MessageState: smpp.StateEnroute}, 0)
 	case *smpp.CancelSM:
 		s.RespondPDU(r, smpp.StatusOK, &smpp.CancelSMResp{}, 0)
 	case *smpp.ReplaceSM:

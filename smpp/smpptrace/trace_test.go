@@ -32,6 +32,7 @@ func (s *system) everything(account string) int {
 		&smpp.DataSM{DestinationAddr: secretPhone, TLVs: smpp.TLVs("").With(smpp.TagMessagePayload, secretText)},
 		&smpp.SubmitMulti{Message: smpp.SubmitSM{ShortMessage: secretText}, Destinations: []smpp.Destination{{Addr: secretPhone}, {List: "staff"}}},
 		&smpp.QuerySM{MessageID: "0000000001", SourceAddr: "10690000"},
+		&smpp.QuerySM{MessageID: secretPhone}, // anything may be in that place
 		&smpp.CancelSM{MessageID: "0000000001", DestinationAddr: secretPhone},
 		&smpp.ReplaceSM{MessageID: "0000000001", ShortMessage: secretText},
 		&smpp.EnquireLink{},
