@@ -2,6 +2,7 @@ package main
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -113,12 +114,14 @@ func spans(cell string) (words []string) {
 	return words
 }
 
-// TestConformanceTable: each row of README's tables names dialogues that TestConformance plays, and that
-// have in them what the row speaks of: its parameters, and every status that it names. Each dialogue is in
-// a row.
+// TestConformanceTable: each row of README's tables names dialogues that TestConformance plays, or
+// TestDialogues of package smpp, and that have in them what the row speaks of: its parameters, and every
+// status that it names. One of each row is a whole node's, and each of those is in a row.
 func TestConformanceTable(t *testing.T) {
 	rows, _ := readTables(t)
-	texts := readDialogues(t, nodeDialogues)
+	ofNode := readDialogues(t, nodeDialogues)
+	texts := readDialogues(t, filepath.Dir(nodeDialogues))
+	maps.Copy(texts, ofNode)
 	named := make(map[string]bool)
 	for _, r := range rows {
 		var text strings.Builder
@@ -129,8 +132,8 @@ func TestConformanceTable(t *testing.T) {
 			named[name] = true
 			text.WriteString(texts[name])
 		}
-		if len(r.shown) == 0 {
-			t.Errorf("%s: no dialogue shows it", r.what)
+		if !slices.ContainsFunc(r.shown, func(name string) bool { return ofNode[name] != "" }) {
+			t.Errorf("%s: no dialogue of a node shows it", r.what)
 		}
 		for _, status := range statusName.FindAllString(r.done, -1) {
 			if !slices.Contains(statusName.FindAllString(text.String(), -1), status) {
@@ -143,7 +146,7 @@ func TestConformanceTable(t *testing.T) {
 			}
 		}
 	}
-	for name := range texts {
+	for name := range ofNode {
 		if !named[name] {
 			t.Errorf("no row names dialogue %s", name)
 		}
@@ -181,10 +184,10 @@ func TestConformanceIsComplete(t *testing.T) {
 	}
 }
 
-// TestPracticeTable: each row of README's second table names tests or dialogues that there are, or says
-// why something is not done.
+// TestPracticeTable: each row about what hurts names tests or dialogues that there are, or says why
+// something is not done. Tests that the other tables name are there too.
 func TestPracticeTable(t *testing.T) {
-	_, rows := readTables(t)
+	conformance, rows := readTables(t)
 	known := testNames(t)
 	for _, folder := range []string{nodeDialogues, filepath.Dir(nodeDialogues)} {
 		for name := range readDialogues(t, folder) {
@@ -200,6 +203,13 @@ func TestPracticeTable(t *testing.T) {
 		}
 		for _, name := range r.shown {
 			if !known[name] {
+				t.Errorf("%s: there is no test %s", r.what, name)
+			}
+		}
+	}
+	for _, r := range conformance {
+		for _, name := range spans(r.done) {
+			if strings.HasPrefix(name, "Test") && !known[name] {
 				t.Errorf("%s: there is no test %s", r.what, name)
 			}
 		}
