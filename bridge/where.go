@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"smppbridge/store"
@@ -33,7 +34,8 @@ type Where struct {
 
 // Where looks a message up by the message_id its ESME knows, in whatever shape; of two accounts' messages
 // that are spelt alike it is the newer one. A part of a long message shows what became of the whole, a
-// submit_multi its first destination. store.ErrNotFound: no such message, or it was purged.
+// submit_multi its first destination. store.ErrNotFound: no such message, or it was purged;
+// strconv.ErrSyntax: no message_id of any shape.
 func (b *Bridge) Where(messageID string) (Where, error) {
 	found, err := b.anyones(messageID)
 	if err != nil {
@@ -63,12 +65,13 @@ func (b *Bridge) Where(messageID string) (Where, error) {
 
 // anyones finds a message by its message_id alone.
 func (b *Bridge) anyones(messageID string) (newest stored, err error) {
-	latest := b.store.LastNumber()
+	latest, spelling := b.store.LastNumber(), false
 	for _, shape := range allShapes {
 		n, err := shape.Parse(messageID, latest)
 		if err != nil {
 			continue
 		}
+		spelling = true
 		m, err := b.stored(n)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return stored{}, fmt.Errorf("message_id: %w", err)
@@ -76,6 +79,9 @@ func (b *Bridge) anyones(messageID string) (newest stored, err error) {
 		if err == nil && m.Shape == shape && m.number > newest.number {
 			newest = m
 		}
+	}
+	if !spelling {
+		return stored{}, fmt.Errorf("message_id of %d characters: %w", len(messageID), strconv.ErrSyntax)
 	}
 	if newest.number == 0 {
 		return stored{}, fmt.Errorf("message_id: %w", store.ErrNotFound)

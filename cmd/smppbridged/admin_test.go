@@ -204,7 +204,7 @@ func TestWhereIsMySMS(t *testing.T) {
 	for path, want := range map[string]int{
 		"/v1/messages/00000fffff":                            http.StatusNotFound,
 		"/v1/messages/ffffffffffffffff":                      http.StatusNotFound,
-		"/v1/messages/0":                                     http.StatusNotFound,
+		"/v1/messages/0":                                     http.StatusBadRequest,
 		"/v1/messages/":                                      http.StatusNotFound,
 		"/v1/messages/hello":                                 http.StatusBadRequest,
 		"/v1/messages/-1":                                    http.StatusBadRequest,

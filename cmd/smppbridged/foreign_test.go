@@ -12,6 +12,7 @@ import (
 
 	linx "github.com/linxGnu/gosmpp"
 	linxdata "github.com/linxGnu/gosmpp/data"
+	linxpdu "github.com/linxGnu/gosmpp/pdu"
 
 	"smppbridge/smpp"
 )
@@ -225,7 +226,7 @@ func (d *devProcess) testSlow(t *testing.T) {
 		case linxdata.ESME_RTHROTTLED:
 			want(t, "message_id of a refusal", resp.MessageID, "")
 			if i < 5 {
-				t.Errorf("message %d was throttled", i+1)
+				t.Errorf("answer %d, to sequence_number %d, is a refusal", i+1, resp.SequenceNumber)
 			}
 		default:
 			t.Errorf("answered %v", resp.CommandStatus)
@@ -236,6 +237,21 @@ func (d *devProcess) testSlow(t *testing.T) {
 	}
 	for range accepted {
 		soon(t, l.receipts, "receipt")
+	}
+}
+
+// answerLinks answers the enquire_links of a connection that does nothing else.
+func answerLinks(c *linx.Connection) {
+	for {
+		p, err := linxpdu.Parse(c)
+		if err != nil {
+			return
+		}
+		if p.CanResponse() {
+			if _, err := c.WritePDU(p.GetResponse()); err != nil {
+				return
+			}
+		}
 	}
 }
 
@@ -254,6 +270,8 @@ func (d *devProcess) testHundredBinds(t *testing.T) {
 		if err := connect(); err != nil {
 			t.Fatalf("bind %d: %v", len(bound)+1, err)
 		}
+		c := bound[len(bound)-1]
+		go answerLinks(c) // ends with the connection; who does not answer would be replaced by bind 101
 	}
 	refused, ok := errors.AsType[linx.BindError](connect())
 	if !ok || refused.CommandStatus != linxdata.ESME_RBINDFAIL {

@@ -20,6 +20,10 @@ func (n *node) startSMPP(context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "smppbridge_smpp_certificate_expiry_timestamp_seconds",
+		Help: "When the certificate of the SMPP listener with TLS expires, as Unix time; 0 without one.",
+	}, n.certificateExpiry))
 	c := n.opts.SMPP
 	n.server = smpp.NewServer(smpp.Config{
 		SystemID:             c.SystemID,
@@ -91,7 +95,7 @@ func (n *node) listenSMPP() (listeners []net.Listener, err error) {
 	return listeners, nil
 }
 
-// tlsConfig loads the certificates, and lets operators see when theirs ends.
+// tlsConfig loads the certificates.
 func (n *node) tlsConfig() (*tls.Config, error) {
 	if n.opts.TLS != nil {
 		return n.opts.TLS, nil
@@ -101,10 +105,14 @@ func (n *node) tlsConfig() (*tls.Config, error) {
 		return nil, fmt.Errorf("smpp.tls: %w", err)
 	}
 	n.certificates = certificates
-	n.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "smppbridge_smpp_certificate_expiry_timestamp_seconds", Help: "When the certificate of the SMPP listener with TLS expires, as Unix time.",
-	}, func() float64 { return float64(certificates.NotAfter().Unix()) }))
 	return certificates.Config(), nil
+}
+
+func (n *node) certificateExpiry() float64 {
+	if n.certificates == nil {
+		return 0
+	}
+	return float64(n.certificates.NotAfter().Unix())
 }
 
 func certificateFiles(c configs.SMPPTLS) smpp.CertificateFiles {
