@@ -160,7 +160,7 @@ func printDevHelp(out io.Writer, n *node, sim, fingerprint string) {
 	if n.smppTLSAddr != nil {
 		secure = fmt.Sprintf("SMPP/TLS  %s   (certificate with SHA-256 %s)\n", n.smppTLSAddr, fingerprint)
 	}
-	fmt.Fprintf(out, `SMPP      %[1]s   (accounts test, otp, slow, bank; password secret)
+	fmt.Fprintf(out, `SMPP      %[1]s   (accounts test, otp, slow, bank, legacy, vendor, strict, dedupe; password secret)
 %[7]sHTTP      http://%[2]s   (/metrics /readyz /v1/status /v1/messages/{message_id})
 simulator http://%[3]s/sim/ledger   (what was "sent"; /sim/faults to break things)
 send      SMPP_PASSWORD=secret smppctl send --addr %[4]s --system-id test --to 13800138000 --text 'hello'
