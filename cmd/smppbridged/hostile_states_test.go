@@ -88,6 +88,7 @@ func stateCases() []hostileCase {
 		{name: "a wrong password", send: bindAs("mark", "private"), want: refused(smpp.StatusInvPaswd), ends: true},
 		{name: "no password", send: bindAs("mark", ""), want: refused(smpp.StatusInvPaswd), ends: true},
 		{name: "an unknown system_id", send: bindAs("nobody", "private"), want: refused(smpp.StatusInvSysID), ends: true},
+		{name: "a password in the place of the system_id", send: bindAs(password, "mark"), want: refused(smpp.StatusInvSysID), ends: true},
 		{name: "system_id with line feeds and escapes", send: bindAs("\x1b[31mx\ntime=", "private"), want: refused(smpp.StatusInvSysID), ends: true},
 		{name: "system_id with a forged line", send: bindAs("\r\ntime=forged", "private"), want: refused(smpp.StatusInvSysID), ends: true},
 		{name: "system_id too long", send: withBody(smpp.BindTransceiverID, 5, strings.Repeat("x", 900)+"\x00"), want: refused(smpp.StatusInvSysID), ends: true},
