@@ -63,7 +63,8 @@ func unread(b []byte) func(*testing.T, *hostile) {
 			n := a.press(b, written%len(b), 200*time.Millisecond)
 			written += n
 			if time.Now().After(deadline) {
-				t.Fatalf("not cut after %d octets", written)
+				v, err := h.figure("smppbridge_smpp_connections", "smppbridge_smpp_buffered_bytes")
+				t.Fatalf("not cut after %d octets; the node has %v connections and buffered octets, %v", written, v, err)
 			}
 		}
 	}
