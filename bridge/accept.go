@@ -104,10 +104,8 @@ func (q *batcher) run(ctx context.Context) error {
 			return ctx.Err()
 		}
 		q.gather(ctx)
-		if q.queue.stale(q.latest()) {
-			q.refuseOverdue()
-		}
-		group, more := q.queue.cut()
+		group, late, more := q.queue.cut(q.latest())
+		q.refuseLate(late)
 		if more {
 			signal(q.wake)
 		}
@@ -149,7 +147,7 @@ func (q *batcher) slot(ctx context.Context) bool {
 		case <-ctx.Done():
 			return false
 		case <-tick.C:
-			q.refuseOverdue()
+			q.refuseLate(q.queue.overdue(q.latest()))
 		}
 	}
 }
@@ -157,8 +155,8 @@ func (q *batcher) slot(ctx context.Context) bool {
 // latest is when the submissions came that may not wait for a group any longer.
 func (q *batcher) latest() time.Time { return q.b.now().Add(-acceptPatience) }
 
-func (q *batcher) refuseOverdue() {
-	late := q.queue.overdue(q.latest())
+// refuseLate refuses what came so long ago that its ESME has given up on it, or soon will.
+func (q *batcher) refuseLate(late []*submission) {
 	if len(late) == 0 {
 		return
 	}

@@ -12,6 +12,7 @@
 //	multi.go     submit_multi: one such decision for each destination
 //	queue.go     what waits to be accepted, bounded: where it is full sessions are not read
 //	accept.go    groups of submissions become Accept commands; then submit_sm_resp
+//	lines.go     whose turn it is to be in the next group
 //	ack.go       where an account's submit_sm_resp waits for the API's answer; marks.go: which answers are written
 //	dispatch.go  the leader takes what is due; turns.go: from which lane
 //	lane.go      how many calls a route may have, its rest after faults, its pace under its qps

@@ -30,9 +30,9 @@ type queue struct {
 	length atomic.Int64 // of waiting, for those who do not hold mu
 
 	mu      sync.Mutex
-	waiting []*submission // guarded by mu; admitted, not in a group yet
-	outside []*reader     // guarded by mu; waiting for room
-	closed  bool          // guarded by mu
+	waiting lines     // guarded by mu; admitted, not in a group yet
+	outside []*reader // guarded by mu; waiting for room
+	closed  bool      // guarded by mu
 }
 
 // reader is a session's reader that waits for room.
@@ -104,8 +104,8 @@ func (q *queue) fits(octets int64) bool {
 
 func (q *queue) takeIn(s *submission) {
 	q.octets.Add(s.octets)
-	q.waiting = append(q.waiting, s)
-	q.length.Store(int64(len(q.waiting)))
+	q.waiting.add(s)
+	q.length.Store(int64(q.waiting.length))
 }
 
 // letIn gives room to those outside whose turn it is. q.mu is held.
@@ -135,51 +135,21 @@ func (q *queue) release(octets int64) {
 	q.letIn()
 }
 
-// cut takes the next group out of the queue. A submit_multi is never divided.
-func (q *queue) cut() (group []*submission, more bool) {
+// cut takes the next group out of the queue, and apart from it what came before a time.
+func (q *queue) cut(before time.Time) (group, late []*submission, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, messages, size := 0, 0, 0
-	for n < len(q.waiting) && messages < maxGroup && size < maxGroupBytes {
-		s := q.waiting[n]
-		messages += s.messages()
-		size += s.encoded()
-		n++
-	}
-	return q.first(n), len(q.waiting) > 0
-}
-
-// first takes the first n submissions out, and lets the memory that they were listed in go: an answered
-// one must not stay because its place in a list does. q.mu is held.
-func (q *queue) first(n int) []*submission {
-	list := slices.Clone(q.waiting[:n])
-	clear(q.waiting[:n])
-	if q.waiting = q.waiting[n:]; len(q.waiting) == 0 {
-		q.waiting = nil
-	}
-	q.length.Store(int64(len(q.waiting)))
-	return list
-}
-
-// stale reports whether the first in the queue came before a time.
-func (q *queue) stale(before time.Time) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.waiting) > 0 && q.waiting[0].at.Before(before)
+	group, late = q.waiting.group(before)
+	q.length.Store(int64(q.waiting.length))
+	return group, late, q.waiting.length > 0
 }
 
 // overdue takes those out that came before a time and are in no group yet.
-func (q *queue) overdue(before time.Time) (late []*submission) {
+func (q *queue) overdue(before time.Time) []*submission {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = slices.DeleteFunc(q.waiting, func(s *submission) bool {
-		if s.at.Before(before) {
-			late = append(late, s)
-			return true
-		}
-		return false
-	})
-	q.length.Store(int64(len(q.waiting)))
+	late := q.waiting.overdue(before)
+	q.length.Store(int64(q.waiting.length))
 	return late
 }
 
@@ -192,7 +162,8 @@ func (q *queue) close() []*submission {
 		r.room <- errStopping
 	}
 	q.outside = nil
-	return q.first(len(q.waiting))
+	q.length.Store(0)
+	return q.waiting.all()
 }
 
 // fill is how full the queue is, in percent.

@@ -17,7 +17,7 @@ import (
 // outside adds a submission of n octets in a goroutine, which waits if there is no room.
 func outside(q *queue, n int64, patience time.Duration) <-chan error {
 	result := make(chan error, 1)
-	go func() { result <- q.add(&submission{octets: n}, patience) }()
+	go func() { result <- q.add(&submission{session: new(session), octets: n}, patience) }()
 	synctest.Wait()
 	return result
 }
@@ -41,7 +41,7 @@ func TestRoomComesInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1000)
 		for range 2 {
-			if err := q.add(&submission{octets: 500}, time.Minute); err != nil {
+			if err := q.add(&submission{session: new(session), octets: 500}, time.Minute); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -60,8 +60,8 @@ func TestRoomComesInTurn(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		q.release(5000)
-		if got(last) != nil || q.octets.Load() != 1 || len(q.waiting) != 5 {
-			t.Errorf("at last %d octets are held of %d submissions, want 1 of 5", q.octets.Load(), len(q.waiting))
+		if got(last) != nil || q.octets.Load() != 1 || q.waiting.length != 5 {
+			t.Errorf("at last %d octets are held of %d submissions, want 1 of 5", q.octets.Load(), q.waiting.length)
 		}
 	})
 }
@@ -71,7 +71,7 @@ func TestRoomComesInTurn(t *testing.T) {
 func TestRoomIsWaitedForInPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1000)
-		if err := q.add(&submission{octets: 600}, time.Minute); err != nil {
+		if err := q.add(&submission{session: new(session), octets: 600}, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		large, small := outside(q, 700, 8*time.Second), outside(q, 300, time.Hour)
@@ -93,7 +93,7 @@ func TestRoomIsWaitedForInPatience(t *testing.T) {
 func TestQueueCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1000)
-		if err := q.add(&submission{octets: 1000}, time.Minute); err != nil {
+		if err := q.add(&submission{session: new(session), octets: 1000}, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		waits := outside(q, 1, time.Hour)
@@ -103,7 +103,7 @@ func TestQueueCloses(t *testing.T) {
 		if err := got(waits); err != errStopping {
 			t.Errorf("who waited: %v, want %v", err, errStopping)
 		}
-		if err := q.add(&submission{}, time.Hour); err != errStopping {
+		if err := q.add(&submission{session: new(session)}, time.Hour); err != errStopping {
 			t.Errorf("who came later: %v, want %v", err, errStopping)
 		}
 	})
@@ -112,10 +112,10 @@ func TestQueueCloses(t *testing.T) {
 // TestGroupsAreBounded: by messages and by octets; a submit_multi stays in one piece.
 func TestGroupsAreBounded(t *testing.T) {
 	plain := func(text int) *submission {
-		return &submission{message: store.Message{Text: strings.Repeat("x", text)}}
+		return &submission{session: new(session), message: store.Message{Text: strings.Repeat("x", text)}}
 	}
 	many := func(n int) *submission {
-		return &submission{multi: &multi{pdu: &smpp.SubmitMulti{}, messages: make([]store.Message, n)}}
+		return &submission{session: new(session), multi: &multi{pdu: &smpp.SubmitMulti{}, messages: make([]store.Message, n)}}
 	}
 	tests := []struct {
 		name string
@@ -136,12 +136,12 @@ func TestGroupsAreBounded(t *testing.T) {
 				}
 			}
 			for i, want := range tt.want {
-				group, more := q.cut()
+				group, _, more := q.cut(time.Time{})
 				if len(group) != want || more != (i < len(tt.want)-1) {
 					t.Errorf("group %d has %d submissions, more %v; want %d", i, len(group), more, want)
 				}
 			}
-			if q.waiting != nil || q.length.Load() != 0 {
+			if q.waiting.ring != nil || q.length.Load() != 0 {
 				t.Errorf("an empty queue still lists %d", q.length.Load())
 			}
 		})
@@ -358,7 +358,7 @@ func TestStopWithReadersOutside(t *testing.T) {
 func (q *queue) listed() (in, out int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.waiting), len(q.outside)
+	return q.waiting.length, len(q.outside)
 }
 
 // TestSubmissionWeighsEnough: what a submission counts for is not less than what it holds.

@@ -15,6 +15,7 @@ type session struct {
 	account  string
 	released chan struct{} // closed when its bind is out of the replicated state
 	marks    marks         // which of its answers have been written
+	line     line          // its submissions that wait for a group; guarded by the queue's mu
 }
 
 // Bind checks an ESME's credentials and records the bind in the replicated state before
