@@ -58,16 +58,16 @@ func (s *session) answer(queue func(wire uint64), mark uint64) {
 	m := &s.marks
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.late {
-		queue(mark) // the batcher answers in the order of the marks
+	if !m.late || mark <= m.from {
+		// The batcher answers in the order of the marks: those that were in flight when the first late one
+		// came are queued before any that is above from.
+		queue(mark)
 		return
 	}
 	m.sweep(s.Written())
 	m.wire++
-	if mark > m.from {
-		m.open[mark] = m.wire
-		m.queue = append(m.queue, mark)
-	}
+	m.open[mark] = m.wire
+	m.queue = append(m.queue, mark)
 	queue(m.wire)
 }
 

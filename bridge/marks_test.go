@@ -53,3 +53,28 @@ func TestMarksOfLateAnswers(t *testing.T) {
 		}
 	})
 }
+
+// TestMarksInFlightWhenLateOnesBegin: submissions that were in flight when the session got its first late answer are
+// answered one after the other, and none of them is written because one before it is.
+func TestMarksInFlightWhenLateOnesBegin(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		e := r.bind("any", smpp.Transmitter)
+		pass(time.Second)
+		var s *session
+		r.sessions.Range(func(_, v any) bool { s = v.(*session); return false })
+		first, second, late := s.marks.next(false), s.marks.next(false), s.marks.next(true)
+		for i, mark := range []uint64{first, second, late} {
+			if s.wrote(mark) {
+				t.Errorf("answer %d is written before it is queued", i+1)
+			}
+			s.answer(func(wire uint64) {
+				s.Respond(smpp.Request{Command: smpp.SubmitSMID, Sequence: uint32(i)}, smpp.StatusOK, "id", wire)
+			}, mark)
+			e.Expect(smpp.SubmitSMRespID)
+			pass(time.Millisecond)
+			if !s.wrote(mark) {
+				t.Errorf("answer %d is not written when it was read", i+1)
+			}
+		}
+	})
+}
