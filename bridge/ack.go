@@ -75,6 +75,7 @@ func (a *acks) await(sub *submission, n store.Number) {
 		sub.session.Close(errStopping)
 		return
 	}
+	sub.shed()
 	a.fresh = append(a.fresh, waiter{sub, n, store.FromMillis(sub.message.AnswerBy)})
 	a.metrics.waiting.Inc()
 	signal(a.wake)

@@ -371,3 +371,31 @@ func TestAckMetrics(t *testing.T) {
 		e.number()
 	}, func(c *Config) { c.Registerer = reg })
 }
+
+// TestAckHoldsNoTexts: what waits for the API has left the queue, whose bound it does not count for any more: nothing
+// of what its ESME sent is kept but where the answer goes (promise 6).
+func TestAckHoldsNoTexts(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		answer := r.silence()
+		e := r.bind("acked", smpp.Transmitter)
+		e.submit("hello") // what is made once
+		pass(time.Second)
+		const n, size = 200, 60 << 10
+		before := heap()
+		for range n {
+			e.submit("hello", func(m *smpp.SubmitSM) { m.TLVs = m.TLVs.With(0x3FFF, strings.Repeat("x", size)) })
+		}
+		pass(time.Second)
+		r.node.mu.Lock()
+		r.node.log = nil // it keeps the messages
+		r.node.mu.Unlock()
+		if grown := heap() - before; grown > n*size/4 {
+			t.Errorf("%d submits that wait take %d KiB", n, grown>>10)
+		}
+		e.nothing()
+		answer()
+		for range n + 1 {
+			e.number()
+		}
+	})
+}

@@ -31,6 +31,13 @@ func (s *submission) weigh() {
 	}
 }
 
+// shed lets go of all that s came with but what its answer needs: it is in the store, and will not be
+// decided again. Every string of it keeps the whole PDU alive.
+func (s *submission) shed() {
+	m := &s.message
+	s.pdu, s.message = smpp.SubmitSM{}, store.Message{Shape: m.Shape, AnswerBy: m.AnswerBy, Origin: m.Origin}
+}
+
 // messages is how many messages an Accept gets of s.
 func (s *submission) messages() int {
 	if s.multi != nil {
