@@ -27,6 +27,11 @@ func (l *lines) add(s *submission) {
 	if own.empty() {
 		l.ring = append(l.ring, own)
 	}
+	if own.head > len(own.list)/2 && len(own.list) == cap(own.list) { // a line need never be empty
+		n := copy(own.list, own.list[own.head:])
+		clear(own.list[n:])
+		own.list, own.head = own.list[:n], 0
+	}
 	own.list = append(own.list, s)
 	l.length++
 }

@@ -95,3 +95,23 @@ func TestLateAreNotGrouped(t *testing.T) {
 		t.Errorf("%d in the group, %d late; want 2 and the oldest", len(group), len(late))
 	}
 }
+
+// TestLineThatIsNeverEmptyDoesNotGrow: a session may have something waiting for as long as it is bound.
+func TestLineThatIsNeverEmptyDoesNotGrow(t *testing.T) {
+	var l lines
+	s := new(session)
+	for range 10 {
+		l.add(&submission{session: s})
+	}
+	for range 2_000 {
+		for range maxGroup {
+			l.add(&submission{session: s})
+		}
+		if group, _ := l.group(time.Time{}); len(group) != maxGroup {
+			t.Fatalf("a group of %d", len(group))
+		}
+	}
+	if l.length != 10 || cap(s.line.list) > 16*maxGroup {
+		t.Errorf("%d wait, in a list with room for %d", l.length, cap(s.line.list))
+	}
+}
