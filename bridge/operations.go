@@ -14,7 +14,7 @@ import (
 // The bounds of operations on messages that were accepted before. What waits beyond them holds up the
 // reader of its session, and nobody else's.
 const (
-	operationWorkers = 4
+	operationWorkers = 2
 	operationsQueued = 64
 )
 

@@ -16,6 +16,7 @@ func floodCases() []hostileCase {
 	return []hostileCase{
 		{"submits whose answers are not read", unread(octetsOf(1, good()))},
 		{"enquire_links whose answers are not read", unread(link)},
+		{"queries whose answers are not read", unread(octetsOf(1, &smpp.QuerySM{MessageID: "00000fffff"}))},
 		{"unknown commands whose answers are not read", unread(withBody(0xBAD, 1, ""))},
 		{"submit_multi whose answers are not read", unread(octetsOf(1, multiOf(254, func(i int) smpp.Destination {
 			return smpp.Destination{Addr: fmt.Sprint("bad", i)}
@@ -56,7 +57,8 @@ func unread(b []byte) func(*testing.T, *hostile) {
 	return func(t *testing.T, h *hostile) {
 		a := h.attackAs(t, "mallory", smpp.Transceiver)
 		before := h.ends(t, "slow_reader")
-		if err := a.Conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		// Much less, and its own kernel throws away the acknowledgements of what it sends.
+		if err := a.Conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
 			t.Fatal(err)
 		}
 		b := repeat(1+(64<<10)/len(b), b)
