@@ -23,6 +23,7 @@
 //	courier.go   which account's outbox has something for this node
 //	mailbox.go   one account's receipts to its receivers, and out of the outbox when answered
 //	receiver.go  whose turn it is, and who does not answer; receipt.go: what a receipt looks like
+//	operations.go  query_sm, cancel_sm, replace_sm: query.go, cancel.go, replace.go; jobs.go: whose turn it is
 //	reap.go      what waited for too long ends; what is old is purged
 //
 // policy.go compiles the policy, sender.go is the contract with the API's client, where.go answers
@@ -33,7 +34,7 @@
 // Run starts and waits for: the batcher (accept.go) and one goroutine for each of at most two groups
 // in flight; the courier, one goroutine for each account that had a receiver here, one for each bind that is being
 // released, and those that ask silent sessions whether they live (takeover.go, 256 for an account at most); the
-// keeper of the door (refused.go); who answers submits that waited for the API (ack.go), and at times one that moves
+// keeper of the door (refused.go); five that carry out operations (operations.go); who answers submits that waited for the API (ack.go), and at times one that moves
 // the state's clock for it; the follower of the policy; and, while this node leads, the dispatcher with one goroutine for each running call
 // (bounded by the routes' workers), its recorder of outcomes, the resolver and the reaper.
 //

@@ -29,45 +29,28 @@ var (
 // commits, which a session's reader must not.
 type operations struct {
 	b      *Bridge
-	jobs   chan func(context.Context)
-	sweeps chan func(context.Context) // those that go through everything that waits
-	ended  chan struct{}              // closed when nobody works any more
+	jobs   *jobs
+	sweeps *jobs         // those that go through everything that waits
+	ended  chan struct{} // closed when nobody works any more
 }
 
 func newOperations(b *Bridge) *operations {
-	return &operations{
-		b:      b,
-		jobs:   make(chan func(context.Context), operationsQueued),
-		sweeps: make(chan func(context.Context), operationsQueued),
-		ended:  make(chan struct{}),
-	}
+	return &operations{b: b, jobs: newJobs(), sweeps: newJobs(), ended: make(chan struct{})}
 }
 
 // run works until ctx ends. Sessions are drained before that, so that nothing is left then.
 func (o *operations) run(ctx context.Context) error {
 	defer close(o.ended)
 	var g errgroup.Group
-	work := func(jobs <-chan func(context.Context)) func() error {
-		return func() error {
-			for {
-				select {
-				case job := <-jobs:
-					job(ctx)
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}
-		}
-	}
 	for range operationWorkers {
-		g.Go(work(o.jobs))
+		g.Go(func() error { return o.jobs.work(ctx) })
 	}
-	g.Go(work(o.sweeps))
+	g.Go(func() error { return o.sweeps.work(ctx) })
 	return g.Wait()
 }
 
 // do has a worker carry out f and answer r with what it returns: a response, or an error.
-func (o *operations) do(jobs chan func(context.Context), s *session, r smpp.Request, f func(context.Context) (smpp.PDU, error)) {
+func (o *operations) do(j *jobs, s *session, r smpp.Request, f func(context.Context) (smpp.PDU, error)) {
 	job := func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, acceptPatience)
 		defer cancel()
@@ -82,9 +65,7 @@ func (o *operations) do(jobs chan func(context.Context), s *session, r smpp.Requ
 			s.Respond(r, smpp.StatusOK, "", 0)
 		}
 	}
-	select {
-	case jobs <- job:
-	case <-o.ended:
+	if !j.add(s.account, job, o.ended) {
 		s.Close(errStopping)
 	}
 }

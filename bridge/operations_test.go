@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,6 +233,54 @@ func TestPartIsCancelledWithItsWhole(t *testing.T) {
 				if got := len(r.api.called()); got != 0 {
 					t.Errorf("%d calls", got)
 				}
+			})
+		})
+	}
+}
+
+// TestOperationsTakeTurns: an account that has more operations waiting than are carried out holds up its own
+// sessions; another account's are read, and its operation is the next (promise 6).
+func TestOperationsTakeTurns(t *testing.T) {
+	flood := map[string]func(store.Number) smpp.PDU{
+		"of one": func(n store.Number) smpp.PDU { return &smpp.CancelSM{MessageID: n.String()} },
+		"of all": func(store.Number) smpp.PDU { return &smpp.CancelSM{DestinationAddr: "13800138000"} },
+	}
+	for name, cancel := range flood {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(t *testing.T, r *rig) {
+				a, b := r.bind("any", smpp.Transmitter), r.bind("keep", smpp.Transmitter)
+				flooded, other := a.accepted("hello", inAnHour), b.accepted("hello", inAnHour)
+				committed, commit := r.gate()
+				r.node.decide(func(cmd store.Command) fate {
+					if c, ok := cmd.(*store.Close); ok && c.Items[0].Number == flooded {
+						<-committed
+					}
+					return applied
+				})
+				const n = 4 * operationsQueued
+				var flooding sync.WaitGroup
+				flooding.Go(func() {
+					for range n {
+						a.Send(cancel(flooded))
+					}
+				})
+				pass(time.Second)
+				b.Send(cancel(other))
+				b.nothing() // its reader goes on
+				var answered atomic.Int64
+				flooding.Go(func() {
+					for answered.Load() < n {
+						if h, _ := a.Next(); h.ID == smpp.CancelSMRespID {
+							answered.Add(1)
+						}
+					}
+				})
+				commit()
+				b.Expect(smpp.CancelSMRespID)
+				if got := answered.Load(); got > n/2 {
+					t.Errorf("%d answers to the flood before the other account's", got)
+				}
+				flooding.Wait()
 			})
 		})
 	}
