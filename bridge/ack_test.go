@@ -399,3 +399,27 @@ func TestAckHoldsNoTexts(t *testing.T) {
 		}
 	})
 }
+
+// TestAckIsNotRepeatedAtOnce: a submit_multi is answered when it is stored. One that repeats a submit_sm whose answer
+// waits is not taken for a repetition: that may yet be refused, without a receipt, and ESME_ROK promises one.
+func TestAckIsNotRepeatedAtOnce(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.api.send = func(Call) Answer {
+			time.Sleep(3 * time.Second) // of fake time
+			return Answer{Kind: store.OutcomeRejected, Ending: store.EndRejected, Err: "033"}
+		}
+		e := r.bind("ackonce", smpp.Transceiver)
+		e.submit("hello")
+		pass(time.Second)
+		st, resp := e.multi(submitMulti("hello", "13800138000"))
+		if st != smpp.StatusOK {
+			t.Fatalf("submit_multi answered %v", st)
+		}
+		if h, _ := e.Expect(smpp.SubmitSMRespID); h.Status != smpp.StatusInvDstAdr {
+			t.Errorf("submit_sm answered %v, want ESME_RINVDSTADR", h.Status)
+		}
+		if got := e.take(smpp.StatusOK); got.MessageID != resp.MessageID || got.Err != "033" {
+			t.Errorf("receipt of %s with err %s, want one of %s", got.MessageID, got.Err, resp.MessageID)
+		}
+	}, statusOf033)
+}

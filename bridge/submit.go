@@ -84,15 +84,12 @@ func (a *account) convert(msg *store.Message, m *smpp.SubmitSM, now time.Time) e
 	if err := a.content(msg, m, now); err != nil {
 		return err
 	}
-	to := store.Address{TON: m.DestAddrTON, NPI: m.DestAddrNPI, Addr: m.DestinationAddr}
-	if err := a.address(msg, to, m.ScheduleDeliveryTime); err != nil {
-		return err
-	}
 	// What is answered after the API: not a part, which is never sent by itself, nor what is to be sent later.
 	if a.Ack == ackSubmitted && msg.SendAt == 0 && msg.Segment.Total == 0 {
 		msg.AnswerBy = now.Add(a.AckWithin.Std()).UnixMilli()
 	}
-	return nil
+	to := store.Address{TON: m.DestAddrTON, NPI: m.DestAddrNPI, Addr: m.DestinationAddr}
+	return a.address(msg, to, m.ScheduleDeliveryTime)
 }
 
 // content is convert but for the destination.
