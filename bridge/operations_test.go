@@ -285,3 +285,36 @@ func TestOperationsTakeTurns(t *testing.T) {
 		})
 	}
 }
+
+// TestReplaceHappenedBeforeBegin: a replacement whose outcome was not known, and after which the message was sent, is no
+// failure: the new text went out.
+func TestReplaceHappenedBeforeBegin(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		closed, let := r.gate()
+		fates := make(chan fate, 1)
+		fates <- hidden
+		r.node.decide(func(cmd store.Command) fate {
+			if _, ok := cmd.(*store.Replace); !ok {
+				return applied
+			}
+			select {
+			case f := <-fates:
+				return f
+			default:
+				<-closed
+				return applied
+			}
+		})
+		e := r.bind("any", smpp.Transmitter)
+		n := e.accepted("one", func(m *smpp.SubmitSM) { m.ScheduleDeliveryTime = "000000001000000R" })
+		e.Send(&smpp.ReplaceSM{MessageID: n.String(), ShortMessage: submitSM("two").ShortMessage})
+		r.jump(1, 11*time.Minute)
+		if calls := r.api.called(); len(calls) != 1 || calls[0].Recipients[0].Params != `{"content":"two"}` {
+			t.Fatalf("calls %+v", calls)
+		}
+		let()
+		if h, _ := e.Expect(smpp.ReplaceSMRespID); h.Status != smpp.StatusOK {
+			t.Errorf("replace_sm answered %v, and the new text was sent", h.Status)
+		}
+	})
+}

@@ -22,8 +22,12 @@ func (b *Bridge) replaceSM(ctx context.Context, account string, r *smpp.ReplaceS
 	if len(named.members) > 1 || m.Segment.Total > 1 {
 		return &smpp.StatusError{Status: smpp.StatusReplaceFail, Err: errNotReplaced}
 	}
+	var last store.Message
 	for range replaceTries {
-		done, err := b.replaceOnce(ctx, &m, r)
+		if last.Account != "" && m.says(&last) {
+			return nil // it was committed, and the answer was lost; whatever followed, the new text is the message's
+		}
+		done, err := b.replaceOnce(ctx, &m, r, &last)
 		if done || err != nil {
 			return err
 		}
@@ -35,8 +39,15 @@ func (b *Bridge) replaceSM(ctx context.Context, account string, r *smpp.ReplaceS
 	return &smpp.StatusError{Status: smpp.StatusReplaceFail, Err: errUnderWay}
 }
 
-// replaceOnce proposes m's replacement at its revision; done is false when something came between.
-func (b *Bridge) replaceOnce(ctx context.Context, m *stored, r *smpp.ReplaceSM) (done bool, err error) {
+// says reports whether m has what a replacement sets.
+func (m *stored) says(r *store.Message) bool {
+	return m.Text == r.Text && m.Params == r.Params && m.SignName == r.SignName && m.TemplateCode == r.TemplateCode &&
+		m.RegisteredDelivery == r.RegisteredDelivery && m.SendAt == r.SendAt && m.Expires == r.Expires
+}
+
+// replaceOnce proposes m's replacement at its revision; done is false when something came between. What it has
+// proposed is in msg.
+func (b *Bridge) replaceOnce(ctx context.Context, m *stored, r *smpp.ReplaceSM, msg *store.Message) (done bool, err error) {
 	if !m.status.Action.Sends() {
 		return false, &smpp.StatusError{Status: smpp.StatusReplaceFail, Err: errUnderWay}
 	}
@@ -44,11 +55,10 @@ func (b *Bridge) replaceOnce(ctx context.Context, m *stored, r *smpp.ReplaceSM) 
 	if acct == nil {
 		return false, &smpp.StatusError{Status: smpp.StatusReplaceFail, Err: errUnknownAccount}
 	}
-	msg, err := acct.replacement(m, r, b)
-	if err != nil {
+	if *msg, err = acct.replacement(m, r, b); err != nil {
 		return false, err
 	}
-	res, err := b.settle(ctx, &store.Replace{Number: m.number, Revision: m.status.Revision, Message: msg})
+	res, err := b.settle(ctx, &store.Replace{Number: m.number, Revision: m.status.Revision, Message: *msg})
 	if err != nil {
 		return false, fmt.Errorf("replace message %s: %w", m.number, err)
 	}
