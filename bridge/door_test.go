@@ -168,6 +168,22 @@ func TestWhoMayBind(t *testing.T) {
 	})
 }
 
+// TestBindsSayWhoReceives: the replicated state knows of each bind whether it takes receipts. All nodes choose from
+// that who delivers them.
+func TestBindsSayWhoReceives(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		for typ, want := range map[smpp.BindType]bool{smpp.Transmitter: false, smpp.Receiver: true, smpp.Transceiver: true} {
+			e := r.bind("any", typ)
+			binds := r.store.Binds("any")
+			if len(binds) != 1 || binds[0].Receives != want {
+				t.Errorf("%v: the binds are %+v, want one with Receives %v", typ, binds, want)
+			}
+			e.Close()
+			pass(time.Second)
+		}
+	})
+}
+
 // refusals is how many binds were refused for a reason; empty = 0.
 func (r *rig) refusals(reason string) int {
 	if reason == "" {
