@@ -41,25 +41,35 @@ func (s *Session) held() int64 {
 	return int64(s.heldLocked() + s.frames.beyondIdle())
 }
 
-// relieve is called at each tick: it sums up what the listener's sessions hold, and
-// cuts some of them if all listeners' together hold too much.
+// relieve is called at each tick: it sums up what the listener's sessions hold. If all listeners'
+// together hold too much, some are cut.
 func (v *serving) relieve(sessions []*Session) {
 	var sum int64
 	for _, sess := range sessions {
 		sum += sess.held()
 	}
 	v.hold(sum)
-	over := v.srv.buffered.Load() - int64(v.srv.cfg.MaxBuffered)
-	if over <= 0 {
-		return
+	if v.srv.buffered.Load() > int64(v.srv.cfg.MaxBuffered) {
+		v.hold(sum - v.srv.cutLargest(v))
 	}
+}
+
+// cutLargest cuts the sessions that hold the most, of whatever listener, until the others hold no more than
+// MaxBuffered. It returns what those of v held that were cut.
+func (s *Server) cutLargest(v *serving) (ours int64) {
 	type holder struct {
 		*Session
 		octets int64
 	}
+	s.mu.Lock()
+	sessions := s.snapshotLocked()
+	s.mu.Unlock()
 	holders := make([]holder, 0, len(sessions))
+	over := -int64(s.cfg.MaxBuffered) // counted anew: what other listeners held at their last tick may be gone
 	for _, sess := range sessions {
-		holders = append(holders, holder{sess, sess.held()})
+		h := holder{sess, sess.held()}
+		over += h.octets
+		holders = append(holders, h)
 	}
 	slices.SortFunc(holders, func(a, b holder) int { return cmp.Compare(b.octets, a.octets) })
 	for _, h := range holders {
@@ -68,9 +78,11 @@ func (v *serving) relieve(sessions []*Session) {
 		}
 		h.cut(endBuffers, nil)
 		over -= h.octets
-		sum -= h.octets
+		if h.serving == v {
+			ours += h.octets
+		}
 	}
-	v.hold(sum)
+	return ours
 }
 
 // hold makes octets this listener's part of the server's sum.

@@ -199,6 +199,61 @@ func TestLongPDUsThatDoNotEnd(t *testing.T) {
 	})
 }
 
+// TestThoseThatHoldMostAreCutOnAllListeners: what is too much together is not taken from the listener that added the
+// last of it, but from those that hold most, wherever they are.
+func TestThoseThatHoldMostAreCutOnAllListeners(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	whole := smpp.Append(nil, 0, 2, &smpp.SubmitSM{TLVs: smpp.TLVs("").With(smpp.TagMessagePayload, strings.Repeat("x", 65000))})
+	synctest.Test(t, func(t *testing.T) {
+		srv := smpp.NewServer(smpp.Config{MaxBuffered: 1 << 20, WriteTimeout: time.Hour, Registerer: reg}, new(backend))
+		part := func(l *smpptest.Listener, octets int) *smpptest.ESME {
+			conn, err := l.Dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := smpptest.New(t, conn)
+			e.MustBind(smpp.Transmitter, "test", "secret")
+			e.SendRaw(whole[:octets])
+			return e
+		}
+		one, other := smpptest.NewListener(), smpptest.NewListener()
+		stop := serve(t, srv, one)
+		defer stop()
+		ctx, cancel := context.WithCancel(t.Context())
+		var serving sync.WaitGroup
+		serving.Go(func() {
+			if err := srv.Serve(ctx, other); err != nil {
+				t.Errorf("Serve: %v", err)
+			}
+		})
+		defer serving.Wait()
+		defer cancel()
+		value := func(name string) float64 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			v, err := metricValue(reg, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		for value("smppbridge_smpp_buffered_bytes") < 1<<20-66000 {
+			part(one, len(whole)-1)
+		}
+		var good []*smpptest.ESME
+		for value("smppbridge_smpp_session_ends_total{reason=buffer_limit}") == 0 {
+			good = append(good, part(other, 30_000))
+		}
+		for _, e := range good {
+			e.SendRaw(whole[30_000:])
+			e.Expect(smpp.SubmitSMRespID)
+		}
+		if got := value("smppbridge_smpp_session_ends_total{reason=buffer_limit}"); got > 2 {
+			t.Errorf("%v sessions were cut", got)
+		}
+	})
+}
+
 // metricValue returns a series as checkMetric names it.
 func metricValue(reg *prometheus.Registry, name string) (float64, error) {
 	families, err := reg.Gather()
