@@ -34,8 +34,9 @@
 // Run starts and waits for: the batcher (accept.go) and one goroutine for each of at most two groups
 // in flight; the courier, one goroutine for each account that had a receiver here, one for each bind that is being
 // released, and those that ask silent sessions whether they live (takeover.go, 256 for an account at most); the
-// keeper of the door (refused.go); five that carry out operations (operations.go); who answers submits that waited for the API (ack.go), and at times one that moves
-// the state's clock for it; the follower of the policy; and, while this node leads, the dispatcher with one goroutine for each running call
+// keeper of the door (refused.go); five that carry out operations (operations.go); who answers submits that
+// waited for the API (ack.go), and at times one that moves the state's clock for it; the follower of the policy;
+// and, while this node leads, the dispatcher with one goroutine for each running call
 // (bounded by the routes' workers), its recorder of outcomes, the resolver and the reaper.
 //
 // # What a crash leaves
