@@ -66,7 +66,7 @@ type Session struct {
 // Receipt says what this account's delivery receipts look like.
 type Receipt struct {
 	Text *bool `yaml:"text"` // Appendix B text in short_message; default true
-	TLVs *bool `yaml:"tlvs"` // receipted_message_id and message_state; default true
+	TLVs *bool `yaml:"tlvs"` // all optional parameters, receipted_message_id and message_state among them; default true
 	// of a long message in parts: each (default), a receipt for each part that asked for one; or last, one with the last part's id
 	Parts string `yaml:"parts"`
 }
