@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -96,6 +97,39 @@ func TestCancelSM(t *testing.T) {
 		e.refuses("sent", &smpp.CancelSM{MessageID: sent.String()}, smpp.StatusCancelFail)
 		if got := r.status(sent).State; got != store.StateSent {
 			t.Errorf("a message that was sent is %v after cancel_sm", got)
+		}
+	})
+}
+
+// TestMessageIDsOutliveTheirShape: when the policy gives an account another shape, the ids it was given stay those of
+// its messages, and no id means a message that was given another.
+func TestMessageIDsOutliveTheirShape(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		e := r.bind("any", smpp.Transmitter)
+		submit := func() string {
+			e.submit("hello", inAnHour)
+			_, p := e.Expect(smpp.SubmitSMRespID)
+			return p.(*smpp.SubmitSMResp).MessageID
+		}
+		ids := make([]string, 1, 20) // by number
+		for len(ids) < 12 {
+			ids = append(ids, submit())
+		}
+		r.putPolicy(strings.Replace(promisePolicy, "system_id: any,", "system_id: any, message_id: dec10,", 1))
+		pass(time.Second)
+		for len(ids) < 20 {
+			ids = append(ids, submit())
+		}
+		if ids[10] != "000000000a" || ids[12] != "0000000012" || ids[18] != "0000000018" {
+			t.Fatalf("ids are %q", ids)
+		}
+		e.refuses("18 as the old shape spells it, 12 as the new one does", &smpp.CancelSM{MessageID: ids[12]}, smpp.StatusOK)
+		e.refuses("of the old shape", &smpp.CancelSM{MessageID: ids[10]}, smpp.StatusOK)
+		e.refuses("10 as the new shape spells it", &smpp.CancelSM{MessageID: "0000000010"}, smpp.StatusInvMsgID)
+		for n := store.Number(1); n < 20; n++ {
+			if got, want := r.status(n).State == store.StateFinal, n == 10 || n == 12; got != want {
+				t.Errorf("message %s, given as %s: cancelled %v, want %v", n, ids[n], got, want)
+			}
 		}
 	})
 }
