@@ -68,6 +68,27 @@ func TestDeadSessionIsReplaced(t *testing.T) {
 	})
 }
 
+// TestPlaceOfTheDeadIsAwaited: the bind that is to replace a dead session waits until its release is committed, also
+// when that takes longer than finding out that it is dead.
+func TestPlaceOfTheDeadIsAwaited(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		s := newStreet(r)
+		for range 2 {
+			s.from("192.0.2.7").MustBind(smpp.Transceiver, "two", rigPassword)
+		}
+		pass(5 * time.Second) // nothing is read from them any more
+		r.node.decide(func(c store.Command) fate {
+			if _, ok := c.(*store.BindClose); ok {
+				time.Sleep(time.Second) // in a bubble: the commit takes so long
+			}
+			return applied
+		})
+		if got := s.bindFrom("192.0.2.7", "two", rigPassword); got != smpp.StatusOK {
+			t.Errorf("got %v, want ESME_ROK", got)
+		}
+	})
+}
+
 // TestLiveSessionIsNeverReplaced: neither one that answers late, but within a second, nor one that answers nothing but
 // submits.
 func TestLiveSessionIsNeverReplaced(t *testing.T) {
