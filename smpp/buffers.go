@@ -34,10 +34,14 @@ func (s *Session) heldLocked() int { return len(s.out) + s.writing + len(s.early
 // make for more.
 func (s *Session) overShareLocked() bool { return int64(s.heldLocked()) > s.srv.share.Load() }
 
-// held is what counts for the server's bound.
+// held is what counts for the server's bound. What a session held that was cut is as good as gone: were it
+// counted until its goroutines have ended, others would be cut in its place.
 func (s *Session) held() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.state == stateClosed {
+		return 0
+	}
 	return int64(s.heldLocked() + s.frames.beyondIdle())
 }
 
