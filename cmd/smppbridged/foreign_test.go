@@ -210,7 +210,8 @@ func soon[T any](t *testing.T, ch <-chan T, what string) T {
 	panic("not reached")
 }
 
-// testSlow: five at once, then five a second; what is above that is throttled.
+// testSlow: five at once, then five a second; what is above that is throttled. Which of them it is, is not
+// promised: two groups of submits are committed at a time, in either order, and answered in theirs.
 func (d *devProcess) testSlow(t *testing.T) {
 	l := d.bindLinx(t, "slow").(*linxESME)
 	const n = 20
@@ -219,15 +220,12 @@ func (d *devProcess) testSlow(t *testing.T) {
 		want(t, "parts", l.send(t, fmt.Sprintf("138%08d", i), "private"), 1)
 	}
 	accepted := 0
-	for i := range n {
+	for range n {
 		switch resp := soon(t, l.responses, "submit_sm_resp"); resp.CommandStatus {
 		case linxdata.ESME_ROK:
 			accepted++
 		case linxdata.ESME_RTHROTTLED:
 			want(t, "message_id of a refusal", resp.MessageID, "")
-			if i < 5 {
-				t.Errorf("answer %d, to sequence_number %d, is a refusal", i+1, resp.SequenceNumber)
-			}
 		default:
 			t.Errorf("answered %v", resp.CommandStatus)
 		}
