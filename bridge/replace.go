@@ -75,7 +75,8 @@ func (b *Bridge) replaceOnce(ctx context.Context, m *stored, r *smpp.ReplaceSM, 
 }
 
 // replacement decides the new text as if it were submitted now with the old message's fields. Times that
-// replace_sm leaves out stay as they were (SMPP 3.4, 4.10.1); a new class can only shorten the validity.
+// replace_sm leaves out stay as they were (SMPP 3.4, 4.10.1); a new class can only shorten the validity. What a
+// replacement does not change (origin, addresses, what its receipt repeats) the store keeps whatever is said here.
 func (a *account) replacement(m *stored, r *smpp.ReplaceSM, b *Bridge) (store.Message, error) {
 	msg, err := a.decide(&smpp.SubmitSM{
 		ServiceType:   m.ServiceType,
@@ -95,6 +96,5 @@ func (a *account) replacement(m *stored, r *smpp.ReplaceSM, b *Bridge) (store.Me
 	if r.ValidityPeriod == "" && m.Expires != 0 && (msg.Expires == 0 || m.Expires < msg.Expires) {
 		msg.Expires = m.Expires
 	}
-	msg.Origin, msg.Echo = m.Origin, m.Echo
 	return msg, nil
 }
