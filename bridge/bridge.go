@@ -36,6 +36,15 @@ type Cluster interface {
 	Propose(ctx context.Context, cmd store.Command) (store.Result, error)
 	// Lead runs work while this node leads. work's context ends when leadership does, and work is waited for.
 	Lead(ctx context.Context, work func(ctx context.Context) error) error
+	// Sync returns when this node's store holds all that was committed anywhere when it was called.
+	Sync(ctx context.Context) error
+	// InTouch reports whether this node leads or has heard of the leader a moment ago: no other node has been
+	// given its binds.
+	InTouch() bool
+	// Ask sends a request to the bridge of another node, or of this one; Answer says who answers there. An error of Ask tells nothing
+	// of what the other node has done.
+	Ask(ctx context.Context, node, subject string, request []byte) ([]byte, error)
+	Answer(subject string, h func(ctx context.Context, from string, request []byte) ([]byte, error))
 }
 
 // Config is what a Bridge is made of.

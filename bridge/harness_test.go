@@ -102,6 +102,20 @@ func (n *oneNode) Lead(ctx context.Context, work func(context.Context) error) er
 	return work(ctx)
 }
 
+// Sync implements Cluster.
+func (n *oneNode) Sync(context.Context) error { return nil }
+
+// InTouch implements Cluster.
+func (n *oneNode) InTouch() bool { return true }
+
+// Ask implements Cluster.
+func (n *oneNode) Ask(context.Context, string, string, []byte) ([]byte, error) {
+	return nil, errors.New("there is one node only")
+}
+
+// Answer implements Cluster.
+func (n *oneNode) Answer(string, func(context.Context, string, []byte) ([]byte, error)) {}
+
 // proposed counts the commands of one type.
 func proposed[C store.Command](n *oneNode) (count int) {
 	n.mu.Lock()

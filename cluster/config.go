@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,7 @@ const (
 	DefaultMinFreeBytes       = 256 << 20
 	DefaultEnqueueTimeout     = 2 * time.Second
 	DefaultResolveDelay       = 2 * time.Second
+	DefaultReapAfter          = 3 * time.Second
 )
 
 // maxAppendEntries bounds the log entries of one append to the log, of one message to a follower
@@ -47,9 +49,10 @@ type Config struct {
 	// created with mode 0700. The store's file is not in it unless the caller puts it there.
 	Dir string
 
-	// Addr is the cluster port: where the node listens and what it tells the others, so it cannot
-	// be a wildcard. A changed Addr takes effect at a restart.
-	Addr string
+	// Addr is the cluster port as the other nodes dial it, so it cannot be a wildcard. A changed Addr
+	// takes effect at a restart. Listen is where the node listens; empty = Addr.
+	Addr   string
+	Listen string
 
 	// Peers are the voters a bootstrap begins with, this node among them; empty means this node
 	// alone. Later the members are what Raft's configuration says, but an address given here goes
@@ -60,8 +63,17 @@ type Config struct {
 	// cluster must name the same Peers. It has no effect on a node with state.
 	Bootstrap bool
 
+	// ClusterID is part of every OutId: 1 to 8 of a-z and 0-9. The node that begins a cluster commits it
+	// as the first entry of the log; afterwards the log's counts. Empty: a random one.
+	ClusterID string
+
 	// Insecure permits addresses that are not loopback, although nothing is encrypted.
 	Insecure bool
+
+	// ServerTLS and ClientTLS are for connections that come in and go out; nil, both of them: plain. They
+	// must verify the peer, whoever it is: any node whose certificate passes may write the state.
+	ServerTLS *tls.Config
+	ClientTLS *tls.Config
 
 	HeartbeatTimeout   time.Duration // a follower that hears nothing for so long asks for votes
 	ElectionTimeout    time.Duration // a candidate without a majority tries again after it
@@ -87,6 +99,13 @@ type Config struct {
 	// last leader are first looked into. It leaves a late Finish time to come in.
 	ResolveDelay time.Duration
 
+	// ReapAfter is how long the leader hears nothing of a node before it removes the node's binds.
+	ReapAfter time.Duration
+
+	// Version is the highest cluster version that this node takes part in; 0 = store.Version. A lower
+	// one is for tests of rolling upgrades.
+	Version uint64
+
 	Log *slog.Logger
 
 	// Fatal is called once, by any goroutine, with the error after which the node can do no more:
@@ -109,6 +128,7 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.LeaderLeaseTimeout, min(DefaultLeaderLeaseTimeout, c.HeartbeatTimeout))
 	orDuration(&c.EnqueueTimeout, DefaultEnqueueTimeout)
 	orDuration(&c.ResolveDelay, DefaultResolveDelay)
+	orDuration(&c.ReapAfter, DefaultReapAfter)
 	orBytes(&c.SegmentBytes, DefaultSegmentBytes)
 	orBytes(&c.MaxLogBytes, max(DefaultMaxLogBytes, 4*c.SegmentBytes))
 	orBytes(&c.MaxWaiting, DefaultMaxWaiting)

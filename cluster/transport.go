@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"sync"
@@ -38,7 +39,7 @@ func listenPort(cfg Config) (*port, error) {
 	l := cfg.Listener
 	if l == nil {
 		var err error
-		if l, err = net.Listen("tcp", cfg.Addr); err != nil {
+		if l, err = net.Listen("tcp", cmp.Or(cfg.Listen, cfg.Addr)); err != nil {
 			return nil, fmt.Errorf("cluster port: %w", err)
 		}
 	}

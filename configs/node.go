@@ -84,9 +84,21 @@ type Callback struct {
 
 // Cluster is Raft's side.
 type Cluster struct {
-	Listen    string `yaml:"listen"`     // loopback only: the port is not encrypted; default 127.0.0.1:7775
-	ClusterID string `yaml:"cluster_id"` // part of every OutId; 1 to 8 of a-z 0-9; fixed when the data is new; empty = a random one
-	Bootstrap bool   `yaml:"bootstrap"`  // make a new one-node system when there is no data; default true
+	Listen    string     `yaml:"listen"`     // carries texts and numbers: loopback, or with tls, or insecure; default 127.0.0.1:7775
+	Advertise string     `yaml:"advertise"`  // host:port that the other nodes dial; empty = listen
+	ClusterID string     `yaml:"cluster_id"` // part of every OutId; 1 to 8 of a-z 0-9; counts when a system is new; empty = a random one
+	Bootstrap bool       `yaml:"bootstrap"`  // begin a new system when there is no data; false: wait to be joined to one; default true
+	TLS       ClusterTLS `yaml:"tls"`        // mutual, between nodes; empty = plain
+	Insecure  bool       `yaml:"insecure"`   // plain on an address that is not loopback: whoever reaches it can read and write the state; default false
+}
+
+// ClusterTLS are the files of TLS between nodes: PEM, relative to this file, or $CREDENTIALS_DIRECTORY/name; read
+// again when they change, and on SIGHUP. `smppctl cluster certs` makes them.
+type ClusterTLS struct {
+	CertFile string   `yaml:"cert_file"` // the node's chain, for both directions
+	KeyFile  string   `yaml:"key_file"`  // not readable by others
+	CAFile   string   `yaml:"ca_file"`   // who signs the nodes' certificates, and nobody else's, unless names are given
+	Names    []string `yaml:"names"`     // that a node's certificate must have one of (DNS name or CN); empty = any that the CA signed
 }
 
 // NodePolicy names the policy file.

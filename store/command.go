@@ -20,6 +20,12 @@ const (
 	KindPurge     Kind = 12
 	KindFound     Kind = 13
 	KindReplace   Kind = 14
+	KindGenesis   Kind = 15
+	KindNodeDown  Kind = 16
+	KindRaise     Kind = 17
+	KindMark      Kind = 18
+	KindVerify    Kind = 19
+	KindRecover   Kind = 20
 )
 
 // A Command is one entry of Raft's log. Its time is not in it: the leader stamps the envelope
@@ -154,7 +160,8 @@ type Delivered struct {
 	Seqs    []uint64
 }
 
-// NodeUp says that a node has started. Earlier incarnations of it lose their binds and tokens.
+// NodeUp says that a node has started. Earlier incarnations of it lose their binds and tokens. One that
+// is not later than the node's current incarnation changes nothing: it comes late. Result: NodeUpResult.
 type NodeUp struct {
 	Node        string
 	Incarnation uint64
@@ -194,6 +201,39 @@ type Purge struct {
 	Limit  uint32
 }
 
+// Genesis names a cluster that has no name yet; a second one changes nothing. Every log begins with it,
+// so that all nodes spell OutIds alike.
+type Genesis struct{ ClusterID string }
+
+// NodeDown says that the leader has not heard of a node for too long: the binds of that incarnation are
+// removed. Its tokens stay, because it may live and ask again.
+type NodeDown struct {
+	Node        string
+	Incarnation uint64
+}
+
+// Raise raises the cluster version, once every member can apply what it allows. A lower one than
+// the one in force changes nothing.
+type Raise struct{ Version uint64 }
+
+// Mark has every node note the rolling hash of what it has applied up to and with this entry.
+type Mark struct{}
+
+// Verify names the hash that most nodes noted at a Mark. A node that noted another one has diverged:
+// its Apply fails with ErrDiverged, and it must stop.
+type Verify struct {
+	Mark uint64 // index of the Mark's entry
+	Hash uint64
+}
+
+// Recover begins a new epoch, after the loss of a majority or with a backup put back: what the lost nodes
+// have sent is not known here. Numbers, attempts and the rest leap by Leap, and every message that may
+// have been sent is uncertain and due to be resolved at DueAt.
+type Recover struct {
+	Leap  uint64
+	DueAt int64
+}
+
 func (*Accept) kind() Kind    { return KindAccept }
 func (*Begin) kind() Kind     { return KindBegin }
 func (*Finish) kind() Kind    { return KindFinish }
@@ -208,3 +248,9 @@ func (*PutPolicy) kind() Kind { return KindPutPolicy }
 func (*Purge) kind() Kind     { return KindPurge }
 func (*Found) kind() Kind     { return KindFound }
 func (*Replace) kind() Kind   { return KindReplace }
+func (*Genesis) kind() Kind   { return KindGenesis }
+func (*NodeDown) kind() Kind  { return KindNodeDown }
+func (*Raise) kind() Kind     { return KindRaise }
+func (*Mark) kind() Kind      { return KindMark }
+func (*Verify) kind() Kind    { return KindVerify }
+func (*Recover) kind() Kind   { return KindRecover }

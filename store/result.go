@@ -100,6 +100,12 @@ type BindResult struct {
 	Binds int // of the account, on all nodes, after it
 }
 
+// NodeUpResult answers NodeUp.
+type NodeUpResult struct {
+	OK          bool
+	Incarnation uint64 // the node's current one after it
+}
+
 // PolicyResult answers PutPolicy.
 type PolicyResult struct {
 	OK      bool
@@ -112,8 +118,7 @@ type PurgeResult struct {
 	More     bool // the limit was reached
 }
 
-// None answers commands that have nothing to say: NodeUp, BindClose, Lead, and entries that were
-// applied before.
+// None answers commands that have nothing to say, and entries that were applied before.
 type None struct{}
 
 func (*AcceptResult) result()    {}
@@ -125,6 +130,7 @@ func (*CloseResult) result()     {}
 func (*DeliveredResult) result() {}
 func (*BindResult) result()      {}
 func (*ReplaceResult) result()   {}
+func (*NodeUpResult) result()    {}
 func (*PolicyResult) result()    {}
 func (*PurgeResult) result()     {}
 func (None) result()             {}
