@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 )
 
 func (c *policyCheck) checkAccount(key string, a *Account) {
@@ -67,15 +66,10 @@ func (c *policyCheck) checkBind(key string, b *AccountBind) {
 	names := map[string]bool{}
 	for i, name := range b.Certificates {
 		at := fmt.Sprintf("%s.certificates[%d]", key, i)
-		if name == "" || len(name) > maxCertName || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl) {
-			c.addf(at, "%s is not a name of a certificate; allowed: 1 to %d octets without outer spaces", quote(name), maxCertName)
-		}
+		c.certName(at, name)
 		c.once(at, name, names)
 	}
 }
-
-// maxCertName is the longest DNS name (RFC 1035, 2.3.4); a common name is shorter.
-const maxCertName = 253
 
 // checkSession checks windows and timers, within the bounds that a node's have.
 func (c *policyCheck) checkSession(key string, s *Session) {

@@ -103,6 +103,10 @@ func (n *Node) resolve(c *checker, dir string) {
 	tls.CertFile = c.path("smpp.tls.cert_file", tls.CertFile, dir)
 	tls.KeyFile = c.path("smpp.tls.key_file", tls.KeyFile, dir)
 	tls.ClientCA = c.path("smpp.tls.client_ca", tls.ClientCA, dir)
+	ctls := &n.Cluster.TLS
+	ctls.CertFile = c.path("cluster.tls.cert_file", ctls.CertFile, dir)
+	ctls.KeyFile = c.path("cluster.tls.key_file", ctls.KeyFile, dir)
+	ctls.CAFile = c.path("cluster.tls.ca_file", ctls.CAFile, dir)
 	n.Policy.File = c.path("policy.file", n.Policy.File, dir)
 	n.Callback.SecretFile = c.path("callback.secret_file", n.Callback.SecretFile, dir)
 	for _, name := range sortedKeys(n.Credentials) {

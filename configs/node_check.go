@@ -41,9 +41,7 @@ func (n *Node) check(c *checker) {
 	n.checkSMPP(c)
 	n.checkCallback(c)
 	n.checkListeners(c)
-	if n.Cluster.ClusterID != "" && !clusterIDShape.MatchString(n.Cluster.ClusterID) {
-		c.addf("cluster.cluster_id", "%s is not a cluster id; allowed: 1 to 8 of a-z and 0-9", quote(n.Cluster.ClusterID))
-	}
+	n.checkCluster(c)
 	if n.Policy.Follow && n.Policy.File == "" {
 		c.addf("policy.follow", "there is no file to follow; set policy.file, or follow: false")
 	}
@@ -69,7 +67,7 @@ func (n *Node) checkCallback(c *checker) {
 // secretRule does not repeat the secret.
 const secretRule = "is not a path element that is hard to guess; allowed: 16 to 128 letters, digits, \"-\" and \"_\""
 
-// checkListeners checks the addresses, and that no two are the same.
+// checkListeners checks the addresses, and that no two take the same port.
 func (n *Node) checkListeners(c *checker) {
 	listeners := []struct{ key, addr string }{
 		{"smpp.listen", n.SMPP.Listen},
@@ -78,8 +76,8 @@ func (n *Node) checkListeners(c *checker) {
 		{"callback.listen", n.Callback.Listen},
 		{"cluster.listen", n.Cluster.Listen},
 	}
-	users := map[string]string{}
-	for _, l := range listeners {
+	var users []int // of listeners, those that have a port
+	for i, l := range listeners {
 		if l.addr == "" && n.mayBeSilent(l.key) {
 			continue
 		}
@@ -88,15 +86,24 @@ func (n *Node) checkListeners(c *checker) {
 			c.addf(l.key, "%s is not an address; allowed: host:port, port 0 to 65535", quote(l.addr))
 			continue
 		}
-		if first := users[l.addr]; first != "" && port != 0 {
-			c.addf(l.key, "%s is taken by %s", l.addr, first)
+		for _, u := range users {
+			if port != 0 && overlap(l.addr, listeners[u].addr) {
+				c.addf(l.key, "%s is taken by %s", l.addr, listeners[u].key)
+			}
 		}
-		users[l.addr] = l.key
+		users = append(users, i)
 	}
-	// Raft's peers are not authenticated on a plain port: whoever reaches it can write the state.
-	if _, _, ok := splitAddr(n.Cluster.Listen); ok && !isLoopback(n.Cluster.Listen) {
-		c.addf("cluster.listen", "%s is not on loopback; allowed: a loopback address, because the port is not encrypted", quote(n.Cluster.Listen))
+}
+
+// overlap reports whether a machine cannot listen on both addresses: they have one port, and one host or all of them.
+func overlap(a, b string) bool {
+	hostA, portA, _ := splitAddr(a)
+	hostB, portB, _ := splitAddr(b)
+	is6 := func(host string) bool { return strings.Contains(host, ":") }
+	covers := func(wild, host string) bool {
+		return isWildcard(wild) && (wild != "0.0.0.0" || !is6(host)) // "" and :: take IPv4 too
 	}
+	return portA == portB && (hostA == hostB || covers(hostA, hostB) || covers(hostB, hostA))
 }
 
 // mayBeSilent reports whether the listener of key may be left out.
@@ -134,6 +141,9 @@ func (n *Node) Warnings() []string {
 	}
 	if a := n.Callback.Listen; a != "" && !isLoopback(a) {
 		w = append(w, "callback.listen: reports and their secret cross the network in plain HTTP to "+a+": put a TLS proxy in front of it")
+	}
+	if cl := n.Cluster; cl.Insecure && !(isLoopback(cl.Listen) && (cl.Advertise == "" || isLoopback(cl.Advertise))) {
+		w = append(w, "cluster.insecure: texts and numbers cross the network unencrypted, and whoever reaches "+cl.Listen+" can read and write the state: only for a network that nobody else is on")
 	}
 	for _, from := range n.SMPP.Proxy.Networks() {
 		if from.Bits() == 0 {
