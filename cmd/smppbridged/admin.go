@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -35,6 +36,7 @@ func (n *node) startAdmin(context.Context) error {
 		writeJSON(w, http.StatusOK, map[string]bool{"paused": false})
 	}))
 	n.handleTrace(mux)
+	n.handleCluster(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
@@ -70,7 +72,7 @@ func (n *node) serveHTTP(name, listen string, srv *http.Server) (net.Addr, error
 			n.fail(name, err)
 		}
 	}()
-	n.undo.add(name, stopWithin, srv.Shutdown)
+	n.undo.add(name, httpWithin, srv.Shutdown)
 	return l.Addr(), nil
 }
 
@@ -78,11 +80,19 @@ func (n *node) serveHTTP(name, listen string, srv *http.Server) (net.Addr, error
 func (n *node) started(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !n.up.Load() {
-			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": "starting"})
+			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": n.starting().Error()})
 			return
 		}
 		h(w, r)
 	}
+}
+
+// starting says how far a start is.
+func (n *node) starting() error {
+	if waits := n.waits.Load(); waits != nil {
+		return fmt.Errorf("starting: %s", *waits)
+	}
+	return errors.New("starting")
 }
 
 // readyz answers 200 if a message would be accepted now.
@@ -97,7 +107,7 @@ func (n *node) readyz(w http.ResponseWriter, _ *http.Request) {
 func (n *node) ready() error {
 	switch {
 	case !n.up.Load():
-		return errors.New("starting")
+		return n.starting()
 	case n.draining.Load():
 		return errors.New("draining")
 	}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,11 +26,8 @@ import (
 	"smppbridge/store"
 )
 
-// How long steps may take.
-const (
-	leaderWithin = 30 * time.Second // at start: to have a leader
-	stopWithin   = 10 * time.Second // of each step of stopping but the drain
-)
+// announceWithin is one try to say that the node has started: long enough for a change of leaders.
+const announceWithin = 10 * time.Second
 
 // options is what a node is started with: its configuration and what that refers to.
 type options struct {
@@ -51,7 +48,19 @@ type node struct {
 	undo     teardown
 	failed   chan error  // capacity 8: something the node cannot go on without has ended
 	up       atomic.Bool // all parts have started
+	opened   atomic.Bool // store and cluster have; others may have to be waited for
 	draining atomic.Bool
+	waits    atomic.Pointer[string] // what a start waits for; nil: for nothing
+	notified bool                   // systemd knows that the node has done what it can by itself
+	watchdog func()                 // ends telling systemd that the node makes progress
+
+	snapshots sync.Mutex // held while a snapshot is sent: each keeps freed pages
+
+	ending   chan struct{} // closed when the node begins to stop
+	leaving  chan struct{} // closed when it was asked to leave its cluster
+	leaves   sync.Once     // closes leaving
+	left     chan struct{} // closed when it has left, or has not
+	leaveErr error         // before left is closed: why it has not
 
 	store   *store.Store
 	cluster *cluster.Node
@@ -74,6 +83,10 @@ func start(ctx context.Context, opts options) (*node, error) {
 		registry: prometheus.NewRegistry(),
 		undo:     teardown{log: opts.Log},
 		failed:   make(chan error, 8),
+		watchdog: func() {},
+		ending:   make(chan struct{}),
+		leaving:  make(chan struct{}),
+		left:     make(chan struct{}),
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, part := range []struct {
@@ -83,6 +96,7 @@ func start(ctx context.Context, opts options) (*node, error) {
 		{"admin HTTP", n.startAdmin},
 		{"store", n.openStore},
 		{"cluster", n.startCluster},
+		{"membership", n.awaitMembership},
 		{"policy", n.seedPolicy},
 		{"API client", n.startSender},
 		{"bridge", n.startBridge},
@@ -91,33 +105,15 @@ func start(ctx context.Context, opts options) (*node, error) {
 		{"trace", n.startTracer},
 	} {
 		if err := part.start(ctx); err != nil {
-			n.undo.run()
+			n.stop()
 			return nil, fmt.Errorf("start %s: %w", part.name, err)
 		}
 	}
+	n.undo.add("leadership", stepDownWithin, n.stepDown)
 	n.up.Store(true)
+	n.notifyReady("ready")
 	n.log.Info("node started", "node", opts.NodeID, "smpp", addrText(n.smppAddr), "smpp_tls", addrText(n.smppTLSAddr), "http", n.httpAddr.String())
 	return n, nil
-}
-
-// wait runs until ctx ends or a part fails, then stops everything: no new binds, what is in
-// flight is answered, sessions are unbound, then the parts in reverse order. Receipts are kept.
-func (n *node) wait(ctx context.Context) error {
-	stopWatchdog := n.notifyReady(ctx)
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-n.failed:
-	}
-	n.notifyStopping()
-	stopWatchdog()
-	n.draining.Store(true)
-	n.undo.run()
-	if err != nil {
-		return err
-	}
-	n.log.Info("node stopped")
-	return nil
 }
 
 // fail reports that a part has ended that the node cannot go on without.
@@ -146,60 +142,7 @@ func (n *node) openStore(context.Context) error {
 		return err
 	}
 	n.store = st
-	n.undo.add("store", stopWithin, func(context.Context) error { return st.Close() })
-	return nil
-}
-
-func (n *node) startCluster(context.Context) error {
-	c, err := cluster.Start(cluster.Config{
-		NodeID:    n.opts.NodeID,
-		Dir:       filepath.Join(n.opts.DataDir, "raft"),
-		Addr:      n.opts.Cluster.Listen,
-		Bootstrap: n.opts.Cluster.Bootstrap,
-		Log:       n.log,
-		Fatal:     func(err error) { n.fail("cluster", err) },
-	}, n.store)
-	if err != nil {
-		return err
-	}
-	n.cluster = c
-	n.undo.add("cluster", stopWithin, c.Shutdown)
-	n.registry.MustRegister(newFigures(c, n.store))
-	return nil
-}
-
-// seedPolicy gives an empty system its first policy, and a node that follows its file the file's.
-func (n *node) seedPolicy(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, leaderWithin)
-	defer cancel()
-	for n.cluster.Ready() != nil {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("no leader: %w", n.cluster.Ready())
-		case err := <-n.failed:
-			return err
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	if n.opts.Policy == nil || n.store.Policy().Version != 0 && !n.opts.Node.Policy.Follow {
-		return nil
-	}
-	return n.putPolicy(ctx, n.opts.Policy)
-}
-
-// putPolicy makes doc the policy in force, unless it is already.
-func (n *node) putPolicy(ctx context.Context, doc []byte) error {
-	cur := n.store.Policy()
-	if string(cur.Doc) == string(doc) {
-		return nil
-	}
-	res, err := n.cluster.Propose(ctx, &store.PutPolicy{Base: cur.Version, Doc: doc, Author: n.opts.NodeID})
-	if err != nil {
-		return fmt.Errorf("put policy: %w", err)
-	}
-	if r, ok := res.(*store.PolicyResult); !ok || !r.OK {
-		return errors.New("put policy: another version came between")
-	}
+	n.undo.addSlow("store", closeWithin, closeWithin, func(context.Context) error { return st.Close() })
 	return nil
 }
 
@@ -210,22 +153,6 @@ func (n *node) startSender(context.Context) error {
 	}
 	n.sender = c
 	return nil
-}
-
-// setRoutes gives the API client the routes of a policy.
-func (n *node) setRoutes(p *configs.Policy) error {
-	routes := make([]aliyun.Route, 0, len(p.Routes))
-	for _, r := range p.Routes {
-		creds := n.opts.Credentials[r.Credentials]
-		if creds == nil {
-			return fmt.Errorf("route %s: the node's configuration has no credentials %q", r.Name, r.Credentials)
-		}
-		routes = append(routes, aliyun.Route{
-			Name: r.Name, Endpoint: r.Endpoint, Plain: r.Plain, Credentials: creds,
-			Workers: r.Workers, Timeout: r.Timeout.Std(),
-		})
-	}
-	return n.sender.SetRoutes(routes)
 }
 
 func (n *node) startBridge(start context.Context) error {
@@ -259,13 +186,15 @@ func (n *node) startBridge(start context.Context) error {
 			n.fail("bridge", err)
 		}
 	}()
-	n.undo.add("bridge", stopWithin, func(stop context.Context) error {
+	n.undo.add("bridge", bridgeWithin, func(stop context.Context) error {
 		cancel()
 		return waitFor(stop, done)
 	})
-	start, cancelStart := context.WithTimeout(start, leaderWithin)
-	defer cancelStart()
-	return b.Announce(start)
+	return n.await(start, "a leader that takes the node's start", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, announceWithin)
+		defer cancel()
+		return b.Announce(ctx)
+	})
 }
 
 // waitFor waits until done is closed or ctx ends.

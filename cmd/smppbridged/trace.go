@@ -21,7 +21,7 @@ func (n *node) startTracer(context.Context) error {
 		defer close(done)
 		_ = n.tracer.Run(ctx) // ends with ctx alone
 	}()
-	n.undo.add("trace", stopWithin, func(stop context.Context) error {
+	n.undo.add("trace", closeWithin, func(stop context.Context) error {
 		cancel()
 		return waitFor(stop, done)
 	})

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// How long the steps of stopping may take, after the drain's drain_time. With it they add up to less than the unit's
+// TimeoutStopSec; stopBudget is what the unit leaves for them.
+const (
+	stepDownWithin = 3 * time.Second  // handing leadership over
+	httpWithin     = 2 * time.Second  // requests under way, of each HTTP listener
+	bridgeWithin   = 10 * time.Second // the API's last calls, and what came of them
+	leaveWithin    = 10 * time.Second // leaving the cluster, where asked for
+	raftWithin     = 3 * time.Second  // proposals under way; then Raft has teardownWithin
+	teardownWithin = 5 * time.Second
+	closeWithin    = 5 * time.Second // the store, and the trace
+	stopBudget     = 45 * time.Second
+)
+
+// wait runs until ctx ends, a part fails, or the node is asked to leave its cluster. Then it stops.
+func (n *node) wait(ctx context.Context) error {
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-n.failed:
+	case <-n.leaving:
+	}
+	n.stop()
+	if err != nil {
+		return err
+	}
+	if n.leaveErr != nil {
+		return n.leaveErr
+	}
+	n.log.Info("node stopped")
+	return nil
+}
+
+// stop ends a node that has started, or has not got through it. Leadership goes to another node, so that messages are sent while
+// this one waits for its sessions: no new binds, what is in flight is answered, sessions are unbound. Then the other parts
+// in the reverse order of their start. Receipts are kept. Each step is bounded; SIGTERM or SIGINT, once more, cuts them short.
+func (n *node) stop() {
+	hurry, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
+	n.draining.Store(true)
+	close(n.ending)
+	n.notifyStopping()
+	n.undo.run(hurry)
+}
+
+// errLeave is wrapped by the error of a node that was asked to leave its cluster and is still a member.
+var errLeave = errors.New("this node is still a member of its cluster, and will be at its next start: take it out by `smppctl cluster remove` at another node")
