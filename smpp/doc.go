@@ -9,7 +9,7 @@
 //	pdu.go, bind.go, ...    one file per PDU, strict decoding, appending encoding
 //	frame.go                PDUs out of a byte stream
 //	server.go, serve.go     listeners, limits, drain
-//	listen.go, listen_*.go  what lies below SMPP: PROXY headers, TLS and its certificates
+//	listen.go, listen_*.go  what lies below SMPP: PROXY headers, TLS
 //	session.go              one connection: its state and what the backend calls
 //	session_read.go         the reader: one switch, one method per command
 //	session_submit.go       what takes a slot of the window until it is answered

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"smppbridge/configs/certs"
 	"smppbridge/smpp"
 	"smppbridge/smpp/smpptest"
 )
@@ -149,7 +150,7 @@ func expectSilentEnd(t *testing.T, conn net.Conn) {
 // handshake keep nobody waiting, and end when the bind time-out is over.
 func TestSlowHeadersBlockNobody(t *testing.T) {
 	files := newAuthority(t).files(t, "centre")
-	certificates, err := smpp.LoadCertificates(files, slog.New(slog.DiscardHandler))
+	certificates, err := certs.LoadServer(files, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +287,7 @@ func TestRefusedConnectionsAreCountedByReason(t *testing.T) {
 // TestTLSIsBoundedByTheBindTimeout, in fake time.
 func TestTLSIsBoundedByTheBindTimeout(t *testing.T) {
 	files := newAuthority(t).files(t, "centre")
-	certificates, err := smpp.LoadCertificates(files, slog.New(slog.DiscardHandler))
+	certificates, err := certs.LoadServer(files, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

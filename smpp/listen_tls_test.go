@@ -1,7 +1,6 @@
 package smpp_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -18,11 +17,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"smppbridge/configs/certs"
 	"smppbridge/smpp"
 	"smppbridge/smpp/smpptest"
 )
@@ -79,10 +78,10 @@ func (a *authority) issue(name string, notAfter time.Time) (cert, key []byte) {
 }
 
 // files writes what a listener called name needs.
-func (a *authority) files(t testing.TB, name string) smpp.CertificateFiles {
+func (a *authority) files(t testing.TB, name string) certs.ServerFiles {
 	t.Helper()
 	dir := t.TempDir()
-	f := smpp.CertificateFiles{Cert: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key"), ClientCA: filepath.Join(dir, "ca")}
+	f := certs.ServerFiles{Cert: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key"), ClientCA: filepath.Join(dir, "ca")}
 	cert, key := a.issue(name, time.Now().Add(time.Hour))
 	put(t, f.Cert, cert)
 	put(t, f.Key, key)
@@ -185,9 +184,9 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-func load(t testing.TB, files smpp.CertificateFiles) *smpp.Certificates {
+func load(t testing.TB, files certs.ServerFiles) *certs.Server {
 	t.Helper()
-	c, err := smpp.LoadCertificates(files, new(logged).logger())
+	c, err := certs.LoadServer(files, new(logged).logger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,110 +215,6 @@ func TestTLSVersions(t *testing.T) {
 		}
 		if err == nil {
 			smpptest.New(t, conn).MustBind(smpp.Receiver, "test", "secret")
-		}
-	}
-}
-
-// TestCertificatesFollowTheirFiles: new handshakes use what is in the files now, while
-// that can be used; sessions go on.
-func TestCertificatesFollowTheirFiles(t *testing.T) {
-	ours, next := newAuthority(t), newAuthority(t)
-	files := ours.files(t, "centre")
-	files.Required = true
-	certificates := load(t, files)
-	_, addr := through(t, smpp.Config{}, smpp.Transport{TLS: certificates.Config()})
-	before := smpptest.New(t, ours.dial(addr, "bank"))
-	before.MustBind(smpp.Transceiver, "test", "secret")
-	reload := func(wantChanged bool, wantErr string) {
-		t.Helper()
-		changed, err := certificates.Reload()
-		if changed != wantChanged || (err == nil) != (wantErr == "") || err != nil && !strings.Contains(err.Error(), wantErr) {
-			t.Errorf("Reload: got %v %v, want %v %q", changed, err, wantChanged, wantErr)
-		}
-	}
-	reload(false, "")
-	cert, key := next.issue("centre", time.Now().Add(3*time.Hour))
-	put(t, files.Cert, cert)
-	reload(true, "does not match") // the key is still the old one's
-	reload(false, "does not match")
-	smpptest.New(t, ours.dial(addr, "bank")).MustBind(smpp.Transceiver, "test", "secret")
-	put(t, files.Key, key)
-	put(t, files.ClientCA, []byte("nothing"))
-	reload(true, "no certificate in it")
-	put(t, files.ClientCA, next.pem)
-	reload(true, "")
-	reload(false, "")
-	smpptest.New(t, next.dial(addr, "bank")).MustBind(smpp.Transceiver, "test", "secret")
-	if err := ours.dial(addr, "bank").Handshake(); err == nil {
-		t.Error("a client that trusts the old authority alone shakes hands")
-	}
-	if left := time.Until(certificates.NotAfter()); left < 2*time.Hour || left > 3*time.Hour {
-		t.Errorf("the certificate ends in %v", left)
-	}
-	before.Send(&smpp.EnquireLink{})
-	before.Expect(smpp.EnquireLinkRespID)
-	if err := os.Remove(files.Cert); err != nil {
-		t.Fatal(err)
-	}
-	reload(true, "no such file")
-}
-
-// TestCertificatesAreLookedAt by themselves, and a fault is told once.
-func TestCertificatesAreLookedAt(t *testing.T) {
-	ours := newAuthority(t)
-	files := ours.files(t, "centre")
-	log := new(logged)
-	certificates, err := smpp.LoadCertificates(files, log.logger())
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key := ours.issue("centre", time.Now().Add(20*time.Hour))
-	synctest.Test(t, func(t *testing.T) {
-		done := make(chan error, 1)
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() { done <- certificates.Run(ctx) }()
-		put(t, files.Cert, cert)
-		time.Sleep(time.Minute)
-		if n := strings.Count(log.String(), "not reloaded"); n != 1 {
-			t.Errorf("the fault is told %d times:\n%s", n, log)
-		}
-		put(t, files.Key, key)
-		time.Sleep(11 * time.Second)
-		if n := strings.Count(log.String(), `msg="certificates reloaded"`); n != 1 {
-			t.Errorf("reloaded %d times", n)
-		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	if left := time.Until(certificates.NotAfter()); left < 19*time.Hour {
-		t.Errorf("the certificate ends in %v", left)
-	}
-}
-
-func TestCertificatesThatCannotBeUsed(t *testing.T) {
-	ours := newAuthority(t)
-	for _, tt := range []struct {
-		name  string
-		spoil func(*smpp.CertificateFiles)
-		want  string
-	}{
-		{"no certificate", func(f *smpp.CertificateFiles) { f.Cert += "x" }, "read TLS certificate: "},
-		{"no key", func(f *smpp.CertificateFiles) { f.Key += "x" }, "read TLS key: "},
-		{"no CA", func(f *smpp.CertificateFiles) { f.ClientCA += "x" }, "read TLS client CA: "},
-		{"a CA that is none", func(f *smpp.CertificateFiles) { f.ClientCA = f.Key }, "no certificate in it"},
-		{"the key of another", func(f *smpp.CertificateFiles) { f.Key = ours.files(t, "other").Key }, "does not match"},
-		{"a key that all can read", func(f *smpp.CertificateFiles) {
-			if err := os.Chmod(f.Key, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}, "mode 0644: others can read it"},
-	} {
-		files := ours.files(t, "centre")
-		tt.spoil(&files)
-		if _, err := smpp.LoadCertificates(files, new(logged).logger()); err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}
 	}
 }

@@ -25,6 +25,9 @@ func (n *node) startCluster(context.Context) error {
 	if c.Advertise != "" {
 		cfg.Addr, cfg.Listen = c.Advertise, c.Listen
 	}
+	if err := n.clusterTLS(&cfg); err != nil {
+		return err
+	}
 	started, err := cluster.Start(cfg, n.store)
 	if err != nil {
 		return err

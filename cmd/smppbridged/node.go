@@ -21,6 +21,7 @@ import (
 	"smppbridge/bridge/aliyun"
 	"smppbridge/cluster"
 	"smppbridge/configs"
+	"smppbridge/configs/certs"
 	"smppbridge/smpp"
 	"smppbridge/smpp/smpptrace"
 	"smppbridge/store"
@@ -69,7 +70,8 @@ type node struct {
 	server  *smpp.Server
 	tracer  *smpptrace.Recorder
 
-	certificates *smpp.Certificates // nil without a TLS listener that has files
+	certificates *certs.Server // nil without a TLS listener that has files
+	peers        *certs.Peers  // nil without TLS between nodes
 
 	smppAddr, smppTLSAddr, httpAddr, callbackAddr net.Addr // nil: no such listener
 }

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"smppbridge/configs"
+	"smppbridge/configs/certs"
 	"smppbridge/smpp"
 )
 
@@ -100,7 +102,7 @@ func (n *node) tlsConfig() (*tls.Config, error) {
 	if n.opts.TLS != nil {
 		return n.opts.TLS, nil
 	}
-	certificates, err := smpp.LoadCertificates(certificateFiles(n.opts.SMPP.TLS), n.log)
+	certificates, err := certs.LoadServer(certificateFiles(n.opts.SMPP.TLS), n.log)
 	if err != nil {
 		return nil, fmt.Errorf("smpp.tls: %w", err)
 	}
@@ -115,8 +117,8 @@ func (n *node) certificateExpiry() float64 {
 	return float64(n.certificates.NotAfter().Unix())
 }
 
-func certificateFiles(c configs.SMPPTLS) smpp.CertificateFiles {
-	files := smpp.CertificateFiles{
+func certificateFiles(c configs.SMPPTLS) certs.ServerFiles {
+	files := certs.ServerFiles{
 		Cert: c.CertFile, Key: c.KeyFile, ClientCA: c.ClientCA,
 		Required: c.Clients == "required", Minimum: tls.VersionTLS12,
 	}
@@ -126,16 +128,25 @@ func certificateFiles(c configs.SMPPTLS) smpp.CertificateFiles {
 	return files
 }
 
-// reloadCertificates reads the TLS listener's files now, and not within seconds.
+// reloadCertificates reads the files of both ports with TLS now, and not within seconds.
 func (n *node) reloadCertificates(ctx context.Context) {
-	if n.certificates == nil {
-		return
+	if n.certificates != nil {
+		n.reloadNow(ctx, n.certificates)
 	}
-	switch changed, err := n.certificates.Reload(); {
+	if n.peers != nil {
+		n.reloadNow(ctx, n.peers)
+	}
+}
+
+func (n *node) reloadNow(ctx context.Context, files interface {
+	Reload() (changed bool, err error)
+	NotAfter() time.Time
+}) {
+	switch changed, err := files.Reload(); {
 	case err != nil:
 		n.log.ErrorContext(ctx, "certificates not reloaded, the old ones stay", "err", err)
 	case changed:
-		n.log.InfoContext(ctx, "certificates reloaded", "not_after", n.certificates.NotAfter())
+		n.log.InfoContext(ctx, "certificates reloaded", "not_after", files.NotAfter())
 	}
 }
 
