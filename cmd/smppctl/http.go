@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,24 +56,14 @@ func httpFlag(cmd *cobra.Command, addr *string) {
 func printAnswer(cmd *cobra.Command, addr, path string) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), answerWithin)
 	defer cancel()
-	if !strings.Contains(addr, "://") {
-		addr = "http://" + addr
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(addr, "/")+path, nil)
+	resp, err := listener(addr).request(ctx, http.MethodGet, path, nil)
 	if err != nil {
-		return fmt.Errorf("ask the node: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask the node: %w", err)
+		return err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("read the node's answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the node answers %s%s", resp.Status, reason(body))
 	}
 	var out bytes.Buffer
 	if err := json.Indent(&out, bytes.TrimSpace(body), "", "  "); err != nil {
@@ -80,6 +72,65 @@ func printAnswer(cmd *cobra.Command, addr, path string) error {
 	out.WriteByte('\n')
 	_, err = out.WriteTo(cmd.OutOrStdout())
 	return err
+}
+
+// A listener is the address of a node's admin listener.
+type listener string
+
+// ask makes one request and decodes its answer. A body is sent as JSON.
+func (l listener) ask(ctx context.Context, method, path string, body, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	return l.exchange(ctx, method, path, body, answer)
+}
+
+// post is ask for what takes its time.
+func (l listener) post(ctx context.Context, path string, body, answer any) error {
+	return l.exchange(ctx, http.MethodPost, path, body, answer)
+}
+
+func (l listener) exchange(ctx context.Context, method, path string, body, answer any) error {
+	resp, err := l.request(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(answer); err != nil {
+		return fmt.Errorf("read the node's answer: %w", err)
+	}
+	return nil
+}
+
+// request makes a request, whose answer is 200 or 202.
+func (l listener) request(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	addr := string(l)
+	if !strings.Contains(addr, "://") {
+		addr = "http://" + addr
+	}
+	var octets []byte
+	if body != nil {
+		var err error
+		if octets, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(addr, "/")+path, bytes.NewReader(octets))
+	if err != nil {
+		return nil, fmt.Errorf("ask the node: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("ask the node: %w: is it running? --http names its admin listener", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask the node: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
+		defer resp.Body.Close()
+		said, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what has come is enough for an error
+		return nil, fmt.Errorf("the node answers %s%s%s", resp.Status, reason(said), whose(said))
+	}
+	return resp, nil
 }
 
 // reason returns what an error's JSON says.

@@ -9,6 +9,7 @@
 //	smppctl where 000000002a
 //	smppctl status
 //	smppctl trace --system-id bank-otp --for 60s
+//	smppctl cluster status
 //
 // It exits with 0 if what it was asked for is so, and with 1 if not: a faulty file, a text without a template, a
 // message that was not delivered.
@@ -44,7 +45,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newTrace(), newVersion())
+	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newTrace(), newCluster(), newVersion())
 	return root
 }
 

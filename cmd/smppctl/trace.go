@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,15 +67,12 @@ func runTrace(cmd *cobra.Command, f traceFlags) error {
 	if f.takes < time.Second || f.takes%time.Second != 0 {
 		return errors.New("--for: give whole seconds, at least one")
 	}
-	body, err := json.Marshal(map[string]any{
+	body := map[string]any{
 		"system_id": f.systemID, "number": f.number, "seconds": int(f.takes.Seconds()), "unmasked": f.unmasked,
-	})
-	if err != nil {
-		return err
 	}
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	var s traceStatus
-	if err := f.ask(ctx, http.MethodPost, "/v1/trace", body, &s); err != nil {
+	if err := listener(f.addr).ask(ctx, http.MethodPost, "/v1/trace", body, &s); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "tracing for %s; Ctrl-C ends it\n", f.takes)
@@ -108,7 +104,7 @@ func (f traceFlags) await(ctx context.Context, s *traceStatus, file string) erro
 		case <-tick.C:
 		}
 		last := *s
-		err := f.ask(ctx, http.MethodGet, "/v1/trace", nil, s)
+		err := listener(f.addr).ask(ctx, http.MethodGet, "/v1/trace", nil, s)
 		if ctx.Err() != nil {
 			return f.stop(context.WithoutCancel(ctx), s, file)
 		}
@@ -124,44 +120,7 @@ func (f traceFlags) await(ctx context.Context, s *traceStatus, file string) erro
 }
 
 func (f traceFlags) stop(ctx context.Context, s *traceStatus, file string) error {
-	return f.ask(ctx, http.MethodDelete, "/v1/trace?file="+url.QueryEscape(file), nil, s)
-}
-
-// ask makes one request of the admin listener, and decodes its answer.
-func (f traceFlags) ask(ctx context.Context, method, path string, body []byte, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	resp, err := f.request(ctx, method, path, body)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(answer); err != nil {
-		return fmt.Errorf("read the node's answer: %w", err)
-	}
-	return nil
-}
-
-// request makes a request, whose answer is 200 or 202.
-func (f traceFlags) request(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
-	addr := f.addr
-	if !strings.Contains(addr, "://") {
-		addr = "http://" + addr
-	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(addr, "/")+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("ask the node: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("ask the node: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
-		defer resp.Body.Close()
-		said, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what has come is enough for an error
-		return nil, fmt.Errorf("the node answers %s%s%s", resp.Status, reason(said), whose(said))
-	}
-	return resp, nil
+	return listener(f.addr).ask(ctx, http.MethodDelete, "/v1/trace?file="+url.QueryEscape(file), nil, s)
 }
 
 // whose says who has a trace, in the answer to one who wants another.
@@ -184,7 +143,7 @@ const downloadWithin = 5 * time.Minute
 func (f traceFlags) download(ctx context.Context, file string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, downloadWithin)
 	defer cancel()
-	resp, err := f.request(ctx, http.MethodGet, "/v1/trace/file?file="+url.QueryEscape(file), nil)
+	resp, err := listener(f.addr).request(ctx, http.MethodGet, "/v1/trace/file?file="+url.QueryEscape(file), nil)
 	if err != nil {
 		return "", err
 	}
