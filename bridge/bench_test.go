@@ -39,7 +39,7 @@ func BenchmarkDecide(b *testing.B) {
 // BenchmarkSubmit is a session that submits as fast as its window lets it, up to the answer, on a store
 // that does not sync.
 func BenchmarkSubmit(b *testing.B) {
-	st, err := store.Open(filepath.Join(b.TempDir(), "state"), store.Options{NoSync: true, MmapSize: 1 << 30})
+	st, err := store.Open(filepath.Join(b.TempDir(), "state"), store.Options{ClusterID: "sms", NoSync: true, MmapSize: 1 << 30})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -246,7 +246,7 @@ func (r *rig) gate() (passed <-chan struct{}, open func()) {
 
 func newRig(t *testing.T, change []func(*Config)) *rig {
 	t.Helper()
-	st, err := store.Open(filepath.Join(t.TempDir(), "state"), store.Options{NoSync: true, MmapSize: 1 << 24})
+	st, err := store.Open(filepath.Join(t.TempDir(), "state"), store.Options{ClusterID: "sms", NoSync: true, MmapSize: 1 << 24})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func inFleet(t *testing.T, n int, test func(*testing.T, *fleet), change ...func(
 
 func openStore(t *testing.T) *store.Store {
 	t.Helper()
-	st, err := store.Open(filepath.Join(t.TempDir(), "state"), store.Options{NoSync: true, MmapSize: 1 << 24})
+	st, err := store.Open(filepath.Join(t.TempDir(), "state"), store.Options{ClusterID: "sms", NoSync: true, MmapSize: 1 << 24})
 	if err != nil {
 		t.Fatal(err)
 	}

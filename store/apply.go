@@ -83,26 +83,32 @@ func (t *txn) applyEntry(e *Entry) (Result, error) {
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", e.Index, err)
 		}
+		if need := since(kind); need > t.meta.clusterVersion {
+			return nil, fmt.Errorf("entry %d: a command of kind %d needs %w %d, in force is %d",
+				e.Index, kind, ErrVersion, need, t.meta.clusterVersion)
+		}
 		t.at = max(at, t.meta.clock)
 		t.meta.clock = t.at
-		result, err = t.applyCommand(kind, body)
+		t.hashEntry(e.Index, kind)
+		result, err = t.applyCommand(e.Index, kind, body)
 		if err == nil {
 			err = t.err
 		}
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", e.Index, err)
 		}
+		t.hashResult(result)
 	}
 	if e.Configuration != nil {
 		t.meta.confIndex = e.Index
-		t.put(bktMeta, []byte(metaConfiguration), e.Configuration)
+		t.set(bktMeta, []byte(metaConfiguration), e.Configuration)
 		t.view.configuration = cloneOctets(e.Configuration)
 	}
 	t.meta.index, t.meta.term = e.Index, e.Term
 	return result, nil
 }
 
-func (t *txn) applyCommand(kind Kind, body []byte) (Result, error) {
+func (t *txn) applyCommand(index uint64, kind Kind, body []byte) (Result, error) {
 	if kind == KindAccept {
 		return t.accept(body)
 	}
@@ -123,6 +129,19 @@ func (t *txn) applyCommand(kind Kind, body []byte) (Result, error) {
 		return t.found(c), nil
 	case *Delivered:
 		return t.delivered(c), nil
+	case *PutPolicy:
+		return t.putPolicy(c), nil
+	case *Purge:
+		return t.purge(c), nil
+	case *Replace:
+		return t.replace(c), nil
+	}
+	return t.applyNodeCommand(index, c)
+}
+
+// applyNodeCommand applies the commands about nodes and the cluster.
+func (t *txn) applyNodeCommand(index uint64, c Command) (Result, error) {
+	switch c := c.(type) {
 	case *NodeUp:
 		return t.nodeUp(c), nil
 	case *BindOpen:
@@ -131,12 +150,18 @@ func (t *txn) applyCommand(kind Kind, body []byte) (Result, error) {
 		return t.bindClose(c), nil
 	case *Lead:
 		return t.lead(c), nil
-	case *PutPolicy:
-		return t.putPolicy(c), nil
-	case *Purge:
-		return t.purge(c), nil
-	case *Replace:
-		return t.replace(c), nil
+	case *Genesis:
+		return t.genesis(c), nil
+	case *NodeDown:
+		return t.nodeDown(c), nil
+	case *Raise:
+		return t.raise(c)
+	case *Mark:
+		return t.mark(index), nil
+	case *Verify:
+		return t.verify(c)
+	case *Recover:
+		return t.recover(c), nil
 	}
-	return nil, fmt.Errorf("command of kind %d is not applied: %w", kind, errCodec)
+	return nil, fmt.Errorf("command of kind %d is not applied: %w", c.kind(), errCodec)
 }

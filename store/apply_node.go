@@ -17,8 +17,11 @@ func (v *Bind) key() sessionKey {
 	return sessionKey{node: v.Node, incarnation: v.Incarnation, session: v.Session}
 }
 
-// nodeUp applies a NodeUp: what other incarnations of the node had open is closed.
-func (t *txn) nodeUp(c *NodeUp) None {
+// nodeUp applies a NodeUp: what earlier incarnations of the node had open is closed.
+func (t *txn) nodeUp(c *NodeUp) *NodeUpResult {
+	if current, up := t.nodes[c.Node]; up && c.Incarnation <= current {
+		return &NodeUpResult{OK: c.Incarnation == current, Incarnation: current}
+	}
 	node := strings.Clone(c.Node)
 	t.nodes[node] = c.Incarnation
 	t.put(bktNodes, named(node, 0), key8(c.Incarnation))
@@ -29,22 +32,23 @@ func (t *txn) nodeUp(c *NodeUp) None {
 	t.delRange(bktTokens, prefix, own)
 	t.delRange(bktTokens, after(own[:len(own)-8]), after(prefix))
 
+	t.dropBinds(node, func(incarnation uint64) bool { return incarnation != c.Incarnation })
+	return &NodeUpResult{OK: true, Incarnation: c.Incarnation}
+}
+
+// dropBinds removes the binds that a node has in some incarnations, account by account at once: they may
+// be thousands.
+func (t *txn) dropBinds(node string, drop func(incarnation uint64) bool) {
 	var gone []sessionKey
+	prefix := named(node, 0)
 	cur := t.bucket(bktBinds).Cursor()
 	for k, raw := cur.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, raw = cur.Next() {
 		v, err := decodeBind(raw)
 		t.fail(err)
-		if v.Incarnation != c.Incarnation {
+		if drop(v.Incarnation) {
 			gone = append(gone, v.key())
 		}
 	}
-	t.dropEarlier(node, c.Incarnation, gone)
-	return None{}
-}
-
-// dropEarlier removes the binds that a node had in other incarnations, account by account at
-// once: they may be thousands.
-func (t *txn) dropEarlier(node string, incarnation uint64, gone []sessionKey) {
 	done := map[string]bool{}
 	for _, k := range gone {
 		account := t.sessions[k]
@@ -53,7 +57,7 @@ func (t *txn) dropEarlier(node string, incarnation uint64, gone []sessionKey) {
 		if !done[account] {
 			done[account] = true
 			t.setBinds(account, slices.DeleteFunc(t.binds[account], func(b Bind) bool {
-				return b.Node == node && b.Incarnation != incarnation
+				return b.Node == node && drop(b.Incarnation)
 			}))
 		}
 	}

@@ -22,6 +22,9 @@ func (t *txn) beginAttempt(a *BeginAttempt, sets []chargeSet) BegunAttempt {
 	for i := range a.Members {
 		m := &a.Members[i]
 		begun.Members[i] = BegunMember{Limit: -1}
+		if t.cluster == "" {
+			continue // before Genesis nothing is sent: its OutId would be nobody's
+		}
 		status, ok := t.status(m.Number)
 		if !ok || status.Revision != m.Revision || !status.Action.Sends() || status.DueAt > t.at {
 			continue

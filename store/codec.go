@@ -15,6 +15,7 @@ const (
 	maxSubmitted = 1 << 18            // a submitted text: 65,535 octets of GSM 7-bit as UTF-8 fit
 	maxText      = 255 * maxSubmitted // a joined text
 	maxDocument  = 1 << 26            // a policy document
+	maxLeap      = 1 << 40            // of a Recover: far more than is ever lost, and room for 2^23 recoveries
 	maxTime      = 1 << 47            // Unix ms; the year 6429
 )
 

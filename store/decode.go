@@ -55,14 +55,6 @@ func decodeCommand(kind Kind, body []byte) (Command, error) {
 		c = d.found()
 	case KindDelivered:
 		c = d.delivered()
-	case KindNodeUp:
-		c = &NodeUp{Node: d.string(maxString), Incarnation: d.uvarint()}
-	case KindBindOpen:
-		c = &BindOpen{Bind: d.bind(), Limit: d.uint32()}
-	case KindBindClose:
-		c = &BindClose{Node: d.string(maxString), Incarnation: d.uvarint(), Session: d.uvarint()}
-	case KindLead:
-		c = &Lead{Node: d.string(maxString), DueAt: d.time()}
 	case KindPutPolicy:
 		c = &PutPolicy{Base: d.uvarint(), Doc: cloneOctets(d.octets(maxDocument)), Author: d.string(maxString)}
 	case KindPurge:
@@ -70,12 +62,42 @@ func decodeCommand(kind Kind, body []byte) (Command, error) {
 	case KindReplace:
 		c = d.replace()
 	default:
+		c = d.nodeCommand(kind)
+	}
+	if c == nil {
 		return nil, fmt.Errorf("command of unknown kind %d: %w", kind, errCodec)
 	}
 	if err := d.end(); err != nil {
 		return nil, fmt.Errorf("command of kind %d: %w", kind, err)
 	}
 	return c, nil
+}
+
+// nodeCommand reads the body of a command about nodes or the cluster; nil when the kind is none.
+func (d *decoder) nodeCommand(kind Kind) Command {
+	switch kind {
+	case KindNodeUp:
+		return &NodeUp{Node: d.string(maxString), Incarnation: d.uvarint()}
+	case KindBindOpen:
+		return &BindOpen{Bind: d.bind(), Limit: d.uint32()}
+	case KindBindClose:
+		return &BindClose{Node: d.string(maxString), Incarnation: d.uvarint(), Session: d.uvarint()}
+	case KindLead:
+		return &Lead{Node: d.string(maxString), DueAt: d.time()}
+	case KindGenesis:
+		return &Genesis{ClusterID: d.string(maxString)}
+	case KindNodeDown:
+		return &NodeDown{Node: d.string(maxString), Incarnation: d.uvarint()}
+	case KindRaise:
+		return &Raise{Version: d.uvarint()}
+	case KindMark:
+		return &Mark{}
+	case KindVerify:
+		return &Verify{Mark: d.uvarint(), Hash: d.uvarint()}
+	case KindRecover:
+		return &Recover{Leap: d.upTo(maxLeap), DueAt: d.time()}
+	}
+	return nil
 }
 
 // An acceptReader reads an Accept message by message, as octets.

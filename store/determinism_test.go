@@ -19,6 +19,7 @@ func allowedRanges() map[string]string {
 		"wake":           "after the commit: every watcher of a topic gets a token, in any order",
 		"rebuild":        "at Open: each account's slice is copied by itself",
 		"OutboxAccounts": "a read; sorted before it is returned",
+		"Nodes":          "a read; a copy",
 		"AllBinds":       "a read; sorted before it is returned",
 		"Figures":        "a read; a sum",
 	}
@@ -28,7 +29,7 @@ func allowedRanges() map[string]string {
 // which only constants and UnixMilli are used.
 func allowedImports() []string {
 	return []string{
-		"bytes", "cmp", "encoding/binary", "errors", "fmt", "io", "log/slog", "math/bits", "os", "path/filepath", "slices",
+		"bytes", "cmp", "encoding/binary", "errors", "fmt", "io", "log/slog", "math", "math/bits", "os", "path/filepath", "slices",
 		"strconv", "strings", "sync", "time", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors",
 	}
 }

@@ -71,6 +71,9 @@ func appendNodeCommand(b []byte, c Command) []byte {
 	case *NodeUp:
 		b = appendString(b, c.Node, maxString)
 		return binary.AppendUvarint(b, c.Incarnation)
+	case *NodeDown:
+		b = appendString(b, c.Node, maxString)
+		return binary.AppendUvarint(b, c.Incarnation)
 	case *BindOpen:
 		b = appendBind(b, &c.Bind)
 		return binary.AppendUvarint(b, uint64(c.Limit))
@@ -88,6 +91,24 @@ func appendNodeCommand(b []byte, c Command) []byte {
 	case *Purge:
 		b = appendTime(b, c.Before)
 		return binary.AppendUvarint(b, uint64(c.Limit))
+	}
+	return appendClusterCommand(b, c)
+}
+
+func appendClusterCommand(b []byte, c Command) []byte {
+	switch c := c.(type) {
+	case *Genesis:
+		return appendString(b, c.ClusterID, maxString)
+	case *Raise:
+		return binary.AppendUvarint(b, c.Version)
+	case *Mark:
+		return b
+	case *Verify:
+		b = binary.AppendUvarint(b, c.Mark)
+		return binary.AppendUvarint(b, c.Hash)
+	case *Recover:
+		b = binary.AppendUvarint(b, min(c.Leap, maxLeap))
+		return appendTime(b, c.DueAt)
 	}
 	panic(fmt.Sprintf("store: Encode: command %T", c))
 }

@@ -175,6 +175,10 @@ type Status struct {
 	// sent: it is not refused and has its receipt.
 	Refused bool
 
+	// Held: uncertain since a Recover. Attempts that are not known here may have sent it: those of earlier
+	// epochs, above the last that was known then.
+	Held bool
+
 	AcceptedAt int64 // Unix ms, like all times here
 	ChangedAt  int64
 	DueAt      int64

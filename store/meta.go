@@ -9,11 +9,7 @@ import (
 )
 
 // schemaVersion numbers the layout of the file. A file of another layout is refused.
-const schemaVersion = 2
-
-// clusterVersion is the first feature level: what of Apply's behaviour changes later is gated by
-// the level in the file, which all nodes share.
-const clusterVersion = 1
+const schemaVersion = 3
 
 // The keys of the bucket meta.
 const (
@@ -48,6 +44,11 @@ type meta struct {
 	purgeMessage uint64 // where Purge goes on
 	purgeAttempt uint64
 
+	named     uint64 // 1: Genesis has named the cluster; 0: the name is what Options said
+	hash      uint64 // the rolling hash of what has been applied
+	markIndex uint64 // of the last Mark
+	markHash  uint64 // at the last Mark
+
 	states [stateCount]uint64  // messages by State
 	due    [actionCount]uint64 // entries of due by Action
 }
@@ -58,7 +59,7 @@ func (m *meta) fields() []*uint64 {
 	f := []*uint64{
 		&m.clusterVersion, &m.epoch, &m.index, &m.term, &m.confIndex,
 		&m.nextNumber, &m.nextAttempt, &m.nextReceipt, &m.nextOrphan, &m.nextSend, &m.policy,
-		&m.purgeMessage, &m.purgeAttempt,
+		&m.purgeMessage, &m.purgeAttempt, &m.named, &m.hash, &m.markIndex, &m.markHash,
 	}
 	for i := range m.states {
 		f = append(f, &m.states[i])
@@ -124,6 +125,9 @@ func readHeader(tx *bolt.Tx) (header, error) {
 	if err != nil {
 		return header{}, fmt.Errorf("meta: %w", err)
 	}
+	if err := checkVersion(m.clusterVersion); err != nil {
+		return header{}, err
+	}
 	return header{
 		meta:          m,
 		cluster:       string(b.Get([]byte(metaCluster))),
@@ -138,7 +142,7 @@ func initialise(tx *bolt.Tx, cluster string) error {
 			return fmt.Errorf("bucket %s: %w", id.name(), err)
 		}
 	}
-	m := meta{clusterVersion: clusterVersion, epoch: 1}
+	m := meta{clusterVersion: firstVersion, epoch: 1}
 	b := bktMeta.find(tx)
 	return errors.Join(
 		b.Put([]byte(metaSchema), binary.BigEndian.AppendUint16(nil, schemaVersion)),

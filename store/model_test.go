@@ -124,6 +124,9 @@ func (m *model) apply(now int64, c Command) Result {
 func (m *model) node(c Command) Result {
 	switch c := c.(type) {
 	case *NodeUp:
+		if c.Incarnation <= m.incarnation {
+			return &NodeUpResult{OK: c.Incarnation == m.incarnation, Incarnation: m.incarnation}
+		}
 		m.incarnation = c.Incarnation
 		for k := range m.binds {
 			if k.incarnation != c.Incarnation {
@@ -135,7 +138,7 @@ func (m *model) node(c Command) Result {
 				delete(m.results, t)
 			}
 		}
-		return None{}
+		return &NodeUpResult{OK: true, Incarnation: c.Incarnation}
 	case *BindOpen:
 		k := sessionKey{c.Bind.Node, c.Bind.Incarnation, c.Bind.Session}
 		count := func() (n int) {

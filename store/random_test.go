@@ -11,6 +11,7 @@ func allCommands() []Command {
 	return []Command{
 		&Accept{}, &Begin{}, &Finish{}, &Report{}, &Close{}, &Delivered{}, &NodeUp{}, &BindOpen{}, &BindClose{}, &Lead{},
 		&PutPolicy{}, &Purge{}, &Found{}, &Replace{},
+		&Genesis{}, &NodeDown{}, &Raise{}, &Mark{}, &Verify{}, &Recover{},
 	}
 }
 
@@ -22,6 +23,8 @@ func randomCommand(rnd *rand.Rand, c Command) Command {
 		for i := range c.Messages {
 			c.Messages[i].Charges = rnd.IntN(len(c.Charges)+1) - 1
 		}
+	case *Recover:
+		c.Leap = min(c.Leap, maxLeap)
 	case *Begin:
 		for _, a := range c.Attempts {
 			for i := range a.Members {
@@ -94,7 +97,7 @@ func fill(rnd *rand.Rand, v reflect.Value) {
 		v.SetBool(rnd.IntN(2) == 0)
 	case reflect.Int64:
 		v.SetInt([]int64{0, 1, t0, maxTime, rnd.Int64N(maxTime)}[rnd.IntN(5)])
-	case reflect.Int:
+	case reflect.Int, reflect.Int8: // the caller's
 	default:
 		v.SetUint(v.Convert(reflect.TypeFor[uint64]()).Uint())
 		limit := ^uint64(0) >> (64 - v.Type().Bits())

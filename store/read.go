@@ -255,6 +255,29 @@ func (s *Store) AllBinds() []Bind {
 	return binds
 }
 
+// NodeBinds returns the binds of a node, of all its incarnations, in order of incarnation and session.
+func (s *Store) NodeBinds(node string) []Bind {
+	var binds []Bind
+	for _, b := range s.AllBinds() {
+		if b.Node == node {
+			binds = append(binds, b)
+		}
+	}
+	slices.SortFunc(binds, func(a, b Bind) int { return a.key().compare(b.key()) })
+	return binds
+}
+
+// Nodes returns the current incarnation of each node that was ever up, but for those before a Recover.
+func (s *Store) Nodes() map[string]uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	nodes := make(map[string]uint64, len(s.view.nodes))
+	for node, incarnation := range s.view.nodes {
+		nodes[node] = incarnation
+	}
+	return nodes
+}
+
 // Incarnation returns the incarnation of a node that its last NodeUp named; 0 when there was
 // none.
 func (s *Store) Incarnation(node string) uint64 {

@@ -12,7 +12,8 @@ const statusSize = 9 + 7*8 + 1 + maxErr
 const (
 	statusCounted = 1 << 0
 	statusRefused = 1 << 1
-	statusFlags   = 1<<2 - 1
+	statusHeld    = 1 << 2
+	statusFlags   = 1<<3 - 1
 )
 
 // appendStatus appends s.
@@ -24,6 +25,9 @@ func appendStatus(b []byte, s *Status) []byte {
 	}
 	if s.Refused {
 		flags |= statusRefused
+	}
+	if s.Held {
+		flags |= statusHeld
 	}
 	b = append(b, flags)
 	b = binary.BigEndian.AppendUint32(b, s.Revision)
@@ -49,7 +53,7 @@ func decodeStatus(b []byte) (Status, error) {
 		State: State(d.octet()), Action: Action(d.octet()), Ending: Ending(d.octet()), Tries: d.octet(),
 	}
 	flags := d.octet()
-	s.Counted, s.Refused = flags&statusCounted != 0, flags&statusRefused != 0
+	s.Counted, s.Refused, s.Held = flags&statusCounted != 0, flags&statusRefused != 0, flags&statusHeld != 0
 	if flags&^statusFlags != 0 {
 		d.fail("flags")
 	}
@@ -236,6 +240,11 @@ func appendAcceptResult(b []byte, r *AcceptResult) []byte {
 
 func decodeAcceptResult(b []byte) (*AcceptResult, error) {
 	d := decoder{b: b}
+	r := d.acceptResult()
+	return r, d.end()
+}
+
+func (d *decoder) acceptResult() *AcceptResult {
 	r := &AcceptResult{Items: make([]AcceptItem, d.count(1))}
 	var last Number
 	for i := range r.Items {
@@ -254,5 +263,5 @@ func decodeAcceptResult(b []byte) (*AcceptResult, error) {
 			d.fail("code")
 		}
 	}
-	return r, d.end()
+	return r
 }

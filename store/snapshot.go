@@ -89,7 +89,7 @@ func (s *Store) restore(r io.Reader) error {
 	h, err := s.inspect(temp, true)
 	switch {
 	case err != nil:
-	case h.cluster != s.machine.cluster && s.machine.meta.index > 0: // a node that joins has its cluster's id from its first snapshot
+	case s.foreign(&h):
 		err = fmt.Errorf("the snapshot is of cluster %q, this node of %q", h.cluster, s.machine.cluster)
 	case h.meta.index <= s.machine.meta.index:
 		s.log.Info("snapshot is not ahead of the state, kept the state", "index", h.meta.index)
@@ -108,6 +108,16 @@ func (s *Store) restore(r io.Reader) error {
 		return errors.Join(err, l.file.close())
 	}
 	return s.swap(l)
+}
+
+// foreign reports whether a file is of another cluster. A node that has not seen its Genesis has its
+// cluster's id from its first snapshot.
+func (s *Store) foreign(h *header) bool {
+	m := &s.machine.meta
+	if h.cluster == s.machine.cluster || m.index == 0 {
+		return false
+	}
+	return m.named != 0 || h.meta.named == 0
 }
 
 // receive writes r to a file and syncs it.

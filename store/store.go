@@ -28,8 +28,9 @@ var (
 
 // Options are how a store is opened.
 type Options struct {
-	// ClusterID is part of every OutId: 1 to 8 of a to z and 0 to 9. It is used when the file is
-	// made; afterwards the file's own counts. Empty: "sms".
+	// ClusterID is part of every OutId, 1 to 8 of a to z and 0 to 9, until Genesis names the cluster,
+	// whatever was here before. It is used when the file is made; afterwards the file's own counts. Empty:
+	// nothing is begun before Genesis.
 	ClusterID string
 
 	// NoSync leaves out the fsync of every Apply: for tests and benchmarks only. After a power
@@ -85,10 +86,7 @@ func (f *file) close() error {
 // Open opens the store in the file path, and makes it when it is not there. It reads what memory
 // needs, not the messages.
 func Open(path string, o Options) (*Store, error) {
-	if o.ClusterID == "" {
-		o.ClusterID = "sms"
-	}
-	if !validClusterID(o.ClusterID) {
+	if o.ClusterID != "" && !validClusterID(o.ClusterID) {
 		return nil, fmt.Errorf("open store: cluster id %q is not 1 to 8 of a-z and 0-9", o.ClusterID)
 	}
 	if o.MmapSize == 0 {

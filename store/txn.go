@@ -19,6 +19,7 @@ type machine struct {
 	binds    map[string][]Bind // by account, in order of sessionKey
 	sessions map[sessionKey]string
 	recent   map[string]map[digest]recentMessage // by account
+	encoded  []byte                              // a result, while it is hashed
 }
 
 // A sessionKey names a session of the cluster.
@@ -81,6 +82,12 @@ func (t *txn) get(id bucketID, key []byte) []byte {
 
 // put sets a key to a value, which must not change before the commit. bbolt copies keys.
 func (t *txn) put(id bucketID, key, value []byte) {
+	t.hashChange(hashPut, id, key, value)
+	t.set(id, key, value)
+}
+
+// set is put for what is not the doing of one entry, and so is not hashed.
+func (t *txn) set(id bucketID, key, value []byte) {
 	if err := t.bucket(id).Put(key, value); err != nil {
 		t.fail(fmt.Errorf("put in %s: %w", id.name(), err))
 	}
@@ -91,6 +98,7 @@ func (t *txn) del(id bucketID, key []byte) {
 	if !bytes.Equal(k, key) {
 		return
 	}
+	t.hashChange(hashDel, id, key, nil)
 	if err := c.Delete(); err != nil {
 		t.fail(fmt.Errorf("delete in %s: %w", id.name(), err))
 	}
@@ -139,6 +147,7 @@ func (t *txn) move(n Number, was *Status, s Status) {
 	if s.Action == 0 {
 		s.DueAt = 0
 	}
+	s.Held = s.Held && s.State == StateUncertain
 	if was.Action != s.Action || was.DueAt != s.DueAt {
 		if was.Action != 0 {
 			t.del(bktDue, dueKey(was.Action, was.DueAt, n))
@@ -251,15 +260,20 @@ func (s *chargeSet) add(t *txn) {
 
 // flush writes what is written once for all entries.
 func (t *txn) flush() {
-	for _, m := range t.dirty {
-		m.dirty = false
-		t.put(bktMeters, []byte(m.key), m.encode(nil))
-	}
+	t.flushMeters()
 	for _, p := range t.newPhones {
 		// A charge given back takes its phone out of the map; another may have its place by now.
 		if len(p.charges) == 0 && t.phones[p.key] == p {
 			delete(t.phones, p.key)
 		}
 	}
-	t.put(bktMeta, []byte(metaState), t.meta.encode(nil))
+	t.set(bktMeta, []byte(metaState), t.meta.encode(nil))
+}
+
+func (t *txn) flushMeters() {
+	for _, m := range t.dirty {
+		m.dirty = false
+		t.set(bktMeters, []byte(m.key), m.encode(nil))
+	}
+	t.dirty = t.dirty[:0]
 }

@@ -29,6 +29,7 @@ type bizEntry struct {
 // changes is what an Apply does to the view, in order.
 type changes struct {
 	meta          meta
+	cluster       string // "": not named
 	configuration []byte // nil: none new
 	policy        *Policy
 	nodes         []nodeChange
@@ -42,6 +43,7 @@ type changes struct {
 type nodeChange struct {
 	node        string
 	incarnation uint64
+	gone        bool
 }
 
 type outboxChange struct {
@@ -71,7 +73,11 @@ type orphanChange struct {
 func (c *changes) touch(t Topic) { c.topics |= 1 << t }
 
 func (c *changes) node(node string, incarnation uint64) {
-	c.nodes = append(c.nodes, nodeChange{node, incarnation})
+	c.nodes = append(c.nodes, nodeChange{node: node, incarnation: incarnation})
+}
+
+func (c *changes) nodeGone(node string) {
+	c.nodes = append(c.nodes, nodeChange{node: node, gone: true})
 }
 
 // bound tells that an account's binds have changed.
@@ -126,6 +132,9 @@ func (s *Store) publish(c *changes) {
 	defer s.mu.Unlock()
 	v := &s.view
 	v.meta = c.meta
+	if c.cluster != "" {
+		v.cluster = c.cluster
+	}
 	if c.configuration != nil {
 		v.configuration = c.configuration
 	}
@@ -133,7 +142,9 @@ func (s *Store) publish(c *changes) {
 		v.policy = *c.policy
 	}
 	for _, n := range c.nodes {
-		v.nodes[n.node] = n.incarnation
+		if v.nodes[n.node] = n.incarnation; n.gone {
+			delete(v.nodes, n.node)
+		}
 	}
 	for _, account := range c.accounts {
 		v.setBinds(account, s.machine.binds[account])

@@ -1,0 +1,72 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Version is the highest cluster version that this program can apply. The version in force is in the
+// state, the same on all nodes, and rises by Raise only when every member can apply it: so nodes of two
+// programs never differ in what a command does.
+const Version = 2
+
+// firstVersion is the cluster version of a new file: what every program since has been able to apply.
+const firstVersion = 1
+
+// ErrVersion is wrapped by Open and Restore for a file, and by Apply for a command, of a cluster version
+// that is not in force or that this program does not know.
+var ErrVersion = errors.New("cluster version")
+
+// ErrDiverged is wrapped by Apply when a Verify names another hash than this node noted: its state is
+// not the majority's. The node must stop, and its data be replaced by another node's.
+var ErrDiverged = errors.New("this node's state differs from the majority's")
+
+// Since returns the cluster version that must be in force before c may enter the log.
+func Since(c Command) uint64 { return since(c.kind()) }
+
+func since(k Kind) uint64 {
+	switch k {
+	case KindNodeDown, KindMark, KindVerify, KindRecover:
+		return 2
+	}
+	return firstVersion
+}
+
+// checkVersion refuses a state that only a later program understands.
+func checkVersion(v uint64) error {
+	if v > Version {
+		return fmt.Errorf("%w %d is in force, this program knows versions up to %d: run a later one", ErrVersion, v, uint64(Version))
+	}
+	return nil
+}
+
+// ClusterVersion returns the cluster version in force.
+func (s *Store) ClusterVersion() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.view.meta.clusterVersion
+}
+
+// ClusterID returns the name that Genesis gave the cluster; "" before it.
+func (s *Store) ClusterID() string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.view.meta.named == 0 {
+		return ""
+	}
+	return s.view.cluster
+}
+
+// Epoch returns the epoch: 1, and one more for each Recover.
+func (s *Store) Epoch() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.view.meta.epoch
+}
+
+// Marked returns the index of the last Mark and the hash that was noted at it; 0 before the first.
+func (s *Store) Marked() (index, hash uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.view.meta.markIndex, s.view.meta.markHash
+}
