@@ -27,14 +27,8 @@ func (n *node) startAdmin(context.Context) error {
 	mux.HandleFunc("GET /readyz", n.readyz)
 	mux.HandleFunc("GET /v1/status", n.started(n.status))
 	mux.HandleFunc("GET /v1/messages/{id}", n.started(n.message))
-	mux.HandleFunc("POST /v1/pause", n.started(func(w http.ResponseWriter, _ *http.Request) {
-		n.bridge.Pause()
-		writeJSON(w, http.StatusOK, map[string]bool{"paused": true})
-	}))
-	mux.HandleFunc("POST /v1/resume", n.started(func(w http.ResponseWriter, _ *http.Request) {
-		n.bridge.Resume()
-		writeJSON(w, http.StatusOK, map[string]bool{"paused": false})
-	}))
+	mux.HandleFunc("POST /v1/pause", n.started(n.setPause(pauseOn)))
+	mux.HandleFunc("POST /v1/resume", n.started(n.setPause(pauseOff)))
 	n.handleTrace(mux)
 	n.handleCluster(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -119,7 +113,7 @@ func (n *node) ready() error {
 
 // message answers "where is my SMS?".
 func (n *node) message(w http.ResponseWriter, r *http.Request) {
-	where, err := n.bridge.Where(r.PathValue("id"))
+	where, err := n.bridge.Where(r.Context(), r.PathValue("id"))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		writeJSON(w, http.StatusNotFound, map[string]string{"error": err.Error()})

@@ -75,6 +75,7 @@ func (n *node) clusterStatus(w http.ResponseWriter, _ *http.Request) {
 	}
 	d := clusterDoc{
 		Node: n.opts.NodeID, Addr: n.cluster.Addr(), Ready: ready,
+		ClusterID: n.store.ClusterID(), Epoch: n.store.Epoch(), Version: n.store.ClusterVersion(), Supported: store.Version,
 		Leader: n.cluster.LeaderID(), Term: n.cluster.Figures().Term, InTouch: n.cluster.InTouch(),
 		Members: []memberDoc{},
 	}

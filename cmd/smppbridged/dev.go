@@ -90,7 +90,7 @@ func dev(ctx context.Context, f devFlags, out io.Writer) error {
 	}
 	n, err := start(ctx, opts)
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	sim.SetReportURL(fmt.Sprintf("http://%s/callback/%s/smsreport", n.callbackAddr, opts.CallbackSecret))
 	printDevHelp(out, n, sim.addr, fingerprint)

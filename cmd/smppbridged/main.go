@@ -3,8 +3,8 @@
 //	smppbridged run --config /etc/smppbridge/smppbridged.yaml
 //	smppbridged dev
 //
-// It exits with 0 after a clean stop, 78 when its configuration or command line is wrong, and 1
-// when anything else ended it.
+// It exits with 0 after a clean stop, 78 when its configuration or command line is wrong, 65 when its data must not be used
+// as they are or the cluster goes on without it, and 1 when anything else ended it.
 package main
 
 import (
@@ -17,11 +17,15 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"smppbridge/cluster"
+	"smppbridge/store"
 )
 
 // Exit codes.
 const (
 	exitFailed = 1
+	exitData   = 65 // EX_DATAERR. The unit does not restart after it
 	exitUsage  = 78 // EX_CONFIG; not 2, with which a panic ends. The unit does not restart after it
 )
 
@@ -41,11 +45,21 @@ func main() {
 	defer stop()
 	if err := newRoot().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "smppbridged:", err)
-		if errors.As(err, new(usageError)) {
-			os.Exit(exitUsage)
-		}
-		os.Exit(exitFailed)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode says whether to start the node again: after 1 it may be better the next time.
+func exitCode(err error) int {
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	for _, data := range []error{store.ErrDiverged, store.ErrVersion, cluster.ErrLogLost} {
+		if errors.Is(err, data) {
+			return exitData
+		}
+	}
+	return exitFailed
 }
 
 func newRoot() *cobra.Command {

@@ -101,6 +101,7 @@ func start(ctx context.Context, opts options) (*node, error) {
 		{"membership", n.awaitMembership},
 		{"policy", n.seedPolicy},
 		{"API client", n.startSender},
+		{"pause", n.inheritPause},
 		{"bridge", n.startBridge},
 		{"callback HTTP", n.startCallback},
 		{"SMPP", n.startSMPP},
@@ -179,6 +180,7 @@ func (n *node) startBridge(start context.Context) error {
 		return err
 	}
 	n.bridge = b
+	n.cluster.Answer(subjectPause, n.answerPause)
 	// Its own context: sessions are drained while the bridge still works.
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -78,7 +78,7 @@ func TestNotExecutedIsSentAgain(t *testing.T) {
 	id := c.mustSubmit(phone, "private: twice tried")
 	want(t, "stat", c.receipt(id).State, smpp.StateDelivered)
 	want(t, "executed", s.executed(phone), 1)
-	w, err := s.bridge.Where(id)
+	w, err := s.bridge.Where(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestUncertainCodeIsReported(t *testing.T) {
 	r := c.receipt(id)
 	want(t, "stat", r.State, smpp.StateUnknown)
 	want(t, "err", r.Err, "099")
-	w, err := s.bridge.Where(id)
+	w, err := s.bridge.Where(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,10 +327,10 @@ func TestDrain(t *testing.T) {
 		t.Errorf("%d answered", answered)
 	}
 	s.start()
-	if _, err := s.bridge.Where(fmt.Sprintf("%010x", answered)); err != nil {
+	if _, err := s.bridge.Where(t.Context(), fmt.Sprintf("%010x", answered)); err != nil {
 		t.Errorf("the last message that was answered: %v", err)
 	}
-	if _, err := s.bridge.Where("00000fffff"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.bridge.Where(t.Context(), "00000fffff"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a message that never was: %v, want ErrNotFound", err)
 	}
 }

@@ -50,7 +50,7 @@ func run(ctx context.Context, file string) error {
 	}
 	n, err := start(ctx, opts)
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	go reloadOn(ctx, hangups, n, file, level) // ends with ctx
 	return n.wait(ctx)

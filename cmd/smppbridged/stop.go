@@ -52,5 +52,13 @@ func (n *node) stop() {
 	n.undo.run(hurry)
 }
 
+// unlessStopped is a start's error, unless it is that somebody stopped the node before it had got through: it may have waited for others.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
 // errLeave is wrapped by the error of a node that was asked to leave its cluster and is still a member.
 var errLeave = errors.New("this node is still a member of its cluster, and will be at its next start: take it out by `smppctl cluster remove` at another node")

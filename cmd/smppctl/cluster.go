@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -88,8 +87,8 @@ func (l listener) awaitVote(ctx context.Context, node string, out io.Writer) err
 	tick := time.NewTicker(voteEvery)
 	defer tick.Stop()
 	told := time.Now()
-	last := errors.New("it catches up")
 	for {
+		var last error
 		var c clusterStatus
 		switch err := l.ask(ctx, http.MethodGet, "/v1/cluster", nil, &c); {
 		case err != nil:
