@@ -28,6 +28,13 @@ const (
 // entered the log) or lose their session (unknown). Clients resubmit after some 10 to 60 s.
 const acceptPatience = 8 * time.Second
 
+// The pauses between two proposals of a group, doubling. After a leader's death every one of them is time in which
+// nothing is accepted.
+const (
+	firstAgain = 2 * time.Millisecond
+	lastAgain  = 50 * time.Millisecond
+)
+
 // fullPatience is how long a group waits for room: its clients can wait better than we can.
 const fullPatience = time.Second
 
@@ -209,7 +216,7 @@ func (q *batcher) token() store.Token {
 	defer q.mu.Unlock()
 	q.seq++
 	q.open = append(q.open, q.seq)
-	return store.Token{Node: q.b.cfg.NodeID, Incarnation: q.b.cfg.Incarnation, Seq: q.seq, Lowest: q.open[0]}
+	return store.Token{Node: q.b.cfg.NodeID, Incarnation: q.b.incarnation.Load(), Seq: q.seq, Lowest: q.open[0]}
 }
 
 func (q *batcher) settled(seq uint64) {
@@ -241,7 +248,7 @@ func (q *batcher) command(group []*submission) *store.Accept {
 		}
 		s.message.Origin = store.Origin{
 			Node:        q.b.cfg.NodeID,
-			Incarnation: q.b.cfg.Incarnation,
+			Incarnation: q.b.incarnation.Load(),
 			Session:     s.session.ID(),
 			Mark:        s.session.marks.next(s.message.AnswerBy != 0),
 		}
@@ -261,7 +268,7 @@ func (q *batcher) propose(ctx context.Context, cmd *store.Accept) (*store.Accept
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), acceptPatience)
 	defer cancel()
 	unknown, began := false, time.Now()
-	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+	for wait := firstAgain; ; wait = min(2*wait, lastAgain) {
 		res, err := q.b.cluster.Propose(ctx, cmd)
 		if err == nil {
 			accepted, ok := res.(*store.AcceptResult)
@@ -270,8 +277,8 @@ func (q *batcher) propose(ctx context.Context, cmd *store.Accept) (*store.Accept
 			}
 			return accepted, nil
 		}
-		if !errors.Is(err, store.ErrNotProposed) {
-			unknown = true
+		if !errors.Is(err, store.ErrNotProposed) && !unknown {
+			unknown, wait = true, 0 // the leader is gone, most likely: who follows it is waited for by the cluster
 		}
 		full := !unknown && errors.Is(err, store.ErrFull) && time.Since(began) > fullPatience
 		if full || !sleep(ctx, wait) {
@@ -280,6 +287,7 @@ func (q *batcher) propose(ctx context.Context, cmd *store.Accept) (*store.Accept
 			}
 			return nil, fmt.Errorf("accept %d messages: %w", len(cmd.Messages), err)
 		}
+		wait = max(wait, firstAgain/2)
 	}
 }
 
@@ -334,14 +342,28 @@ func (q *batcher) answerOne(s *submission, item store.AcceptItem, now time.Time)
 		q.b.refuse(s, &smpp.StatusError{Status: s.account.statuses[item.Limit], Err: errOverLimit})
 	case store.AcceptStalePolicy:
 		q.b.again(s)
-	default: // AcceptTokenGone: a later incarnation of this node is up; this process is not it
+	default: // AcceptTokenGone
 		s.session.Close(errUnsettled)
+		signal(q.b.succeeded)
+	}
+}
+
+// renew waits until this node's store has a newer policy than the one that s was decided under: the leader that knows it
+// may be ahead. Meanwhile nothing behind s is answered, which most likely is stale too.
+func (b *Bridge) renew(s *submission) {
+	ctx, cancel := context.WithTimeout(context.Background(), acceptPatience-b.now().Sub(s.at))
+	defer cancel()
+	for b.store.Policy().Version <= s.account.version {
+		if err := b.current(ctx); err == nil || !sleep(ctx, settleMost) {
+			return
+		}
 	}
 }
 
 // again decides a submission anew: the policy changed between its decision and its commit. It does not
 // wait for room: the group that it was in makes that.
 func (b *Bridge) again(s *submission) {
+	b.renew(s)
 	if err := b.loadPolicy(); err != nil || b.policy.Load().version == s.account.version {
 		b.log.Error("policy in force is not usable here", "version", s.account.version, "err", err)
 		b.refuse(s, &smpp.StatusError{Status: smpp.StatusSysErr, Err: err})

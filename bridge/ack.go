@@ -132,18 +132,7 @@ func (a *acks) look(list []waiter) []waiter {
 	rest := list[:0]
 	for i := range list {
 		w := &list[i]
-		m, st, err := a.b.store.Lookup(w.number)
-		if err == nil {
-			w.by = store.FromMillis(m.AnswerBy)
-		}
-		what := ackOf(&m, &st, clock)
-		switch {
-		case errors.Is(err, store.ErrNotFound): // purged: nobody knows what to say
-			what = ackUnsettled
-		case err != nil:
-			a.b.log.Error("read a message that waits for its answer", "message_id", w.number.String(), "err", err)
-			what = ackOpen
-		}
+		what, errCode := a.decide(w, clock)
 		if what == ackOpen && a.b.now().Sub(w.by) >= acceptPatience {
 			what = ackUnsettled
 		}
@@ -151,10 +140,27 @@ func (a *acks) look(list []waiter) []waiter {
 			rest = append(rest, *w)
 			continue
 		}
-		a.answer(w, what, st.Err)
+		a.answer(w, what, errCode)
 	}
 	clear(list[len(rest):])
 	return rest
+}
+
+// decide looks at one that waits, by the state's clock. errCode is the receipt's err of a message that has ended.
+func (a *acks) decide(w *waiter, clock int64) (what ack, errCode string) {
+	if w.number > a.b.store.LastNumber() {
+		return ackOpen, "" // accepted by the leader, and not by this node's store yet
+	}
+	m, st, err := a.b.store.Lookup(w.number)
+	switch {
+	case errors.Is(err, store.ErrNotFound): // purged: nobody knows what to say
+		return ackUnsettled, ""
+	case err != nil:
+		a.b.log.Error("read a message that waits for its answer", "message_id", w.number.String(), "err", err)
+		return ackOpen, ""
+	}
+	w.by = store.FromMillis(m.AnswerBy)
+	return ackOf(&m, &st, clock), st.Err
 }
 
 // ack is how a submission that waited is answered.

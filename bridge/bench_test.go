@@ -45,7 +45,7 @@ func BenchmarkSubmit(b *testing.B) {
 	}
 	r := &rig{t: b, node: &oneNode{store: st}, api: new(api), listener: smpptest.NewListener()}
 	r.putPolicy(promisePolicy)
-	if r.Bridge, err = New(Config{NodeID: "n1", Incarnation: 1, Cluster: forgetful{r.node}, Store: st, Sender: r.api, Paused: true}); err != nil {
+	if r.Bridge, err = New(Config{NodeID: "n1", Cluster: forgetful{r.node}, Store: st, Sender: r.api, Paused: true}); err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

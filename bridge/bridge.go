@@ -49,11 +49,10 @@ type Cluster interface {
 
 // Config is what a Bridge is made of.
 type Config struct {
-	NodeID      string
-	Incarnation uint64 // larger at each start of the node
-	Cluster     Cluster
-	Store       *store.Store
-	Sender      Sender
+	NodeID  string
+	Cluster Cluster
+	Store   *store.Store
+	Sender  Sender
 	// Session is what every session may do; an account's policy overrides it.
 	Session smpp.Options
 	// StatusOf is the command_status for the err of a receipt, for submits that wait for the API's answer (ack:
@@ -96,6 +95,9 @@ type Bridge struct {
 	courier    *courier
 	paused     atomic.Bool
 	sessions   sync.Map // session id (uint64) -> *session
+
+	incarnation atomic.Uint64 // of this node, since Announce; 0 before
+	succeeded   chan struct{} // capacity 1: the state says that a later incarnation of this node is up
 }
 
 // New makes a Bridge. Before sessions are served its Run must be going and Announce have returned.
@@ -118,6 +120,7 @@ func New(cfg Config) (*Bridge, error) {
 		passwords: newPasswords(runtime.GOMAXPROCS(0) / 2),
 		lockout:   newLockout(cfg.Now),
 		refused:   newRefusedBinds(cfg.Log, cfg.Now),
+		succeeded: make(chan struct{}, 1),
 	}
 	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
 	b.door = newDoorMetrics(cfg.Registerer, b.lockout)
@@ -127,6 +130,7 @@ func New(cfg Config) (*Bridge, error) {
 	b.operations = newOperations(b)
 	b.courier = newCourier(b)
 	b.paused.Store(cfg.Paused)
+	b.cluster.Answer(subjectProbe, b.takeover.answerProbe)
 	if err := b.loadPolicy(); err != nil {
 		return nil, err
 	}
@@ -134,7 +138,8 @@ func New(cfg Config) (*Bridge, error) {
 }
 
 // Run works until ctx ends and returns when everything it started has. The order of stopping is
-// the caller's: sessions are drained first, while Run still goes.
+// the caller's: sessions are drained first, while Run still goes. It returns an error when another process has
+// announced itself as this node: this one must stop serving.
 func (b *Bridge) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.followPolicy(ctx) })
@@ -143,6 +148,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	g.Go(func() error { return b.operations.run(ctx) })
 	g.Go(func() error { return b.courier.run(ctx) })
 	g.Go(func() error { return b.keepDoor(ctx) })
+	g.Go(func() error { return b.keepBinds(ctx) })
 	g.Go(func() error { return b.cluster.Lead(ctx, b.lead) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("bridge: %w", err)
@@ -151,19 +157,52 @@ func (b *Bridge) Run(ctx context.Context) error {
 }
 
 // Announce tells the cluster that this node has started anew: binds and tokens of the process
-// before are void.
+// before are void. It waits until the cluster has taken that, or ctx ends.
 func (b *Bridge) Announce(ctx context.Context) error {
-	up := &store.NodeUp{Node: b.cfg.NodeID, Incarnation: b.cfg.Incarnation}
-	if _, err := b.settle(ctx, up); err != nil {
+	if err := b.catchUp(ctx); err != nil {
 		return fmt.Errorf("announce node %s: %w", b.cfg.NodeID, err)
 	}
-	return nil
+	up := &store.NodeUp{Node: b.cfg.NodeID, Incarnation: uint64(b.now().UnixMicro())}
+	last := b.store.Incarnation(b.cfg.NodeID)
+	for {
+		up.Incarnation = max(up.Incarnation, last+1)
+		res, err := b.settle(ctx, up)
+		if err != nil {
+			return fmt.Errorf("announce node %s: %w", b.cfg.NodeID, err)
+		}
+		r, ok := res.(*store.NodeUpResult)
+		switch {
+		case !ok:
+			return fmt.Errorf("announce node %s: result %T", b.cfg.NodeID, res)
+		case r.OK:
+			b.incarnation.Store(up.Incarnation)
+			return nil
+		}
+		last = r.Incarnation // of a process whose clock was ahead
+	}
 }
+
+// catchUp waits until this node knows all that was committed when it began, however long the cluster has no leader.
+func (b *Bridge) catchUp(ctx context.Context) error {
+	for {
+		err := b.cluster.Sync(ctx)
+		if err == nil {
+			return nil
+		}
+		if !sleep(ctx, settleMost) {
+			return err
+		}
+	}
+}
+
+// settleMost is the longest pause between two proposals of the same command. The cluster waits for a leader by itself:
+// what is paused for is a backlog, or an outcome that got lost.
+const settleMost = 200 * time.Millisecond
 
 // settle proposes a command that may be repeated without harm until it is committed or ctx ends.
 // All commands but Accept, which has its token, are made so: they name revisions or attempts.
 func (b *Bridge) settle(ctx context.Context, cmd store.Command) (store.Result, error) {
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, settleMost) {
 		res, err := b.cluster.Propose(ctx, cmd)
 		if err == nil {
 			return res, nil

@@ -25,8 +25,11 @@ func (d *dispatcher) begin(ctx context.Context, plan []planned) error {
 			}},
 		}
 	}
+	before := time.Now().Add(beginWithin) // monotonic, whatever clock the bridge was given
 	res, err := d.b.cluster.Propose(ctx, cmd)
-	before := time.Now().Add(callWithin) // monotonic, whatever clock the bridge was given
+	if after := time.Now().Add(callWithin); after.Before(before) {
+		before = after
+	}
 	begun, ok := res.(*store.BeginResult)
 	if err == nil && (!ok || len(begun.Attempts) != len(plan)) {
 		err = fmt.Errorf("result %T", res)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"smppbridge/smpp"
 	"smppbridge/store"
@@ -87,29 +88,52 @@ func (b *Bridge) cancelAll(ctx context.Context, account string, c *smpp.CancelSM
 }
 
 // cancel ends messages that wait to be sent. It returns nil when all of them are cancelled, by this call
-// or before; what is under way stays so, and the others are cancelled nevertheless.
+// or before; what is under way stays so, and the others are cancelled nevertheless. When nobody could tell in time
+// whether they are, the state is looked at once more; what still waits then may yet be cancelled.
 func (b *Bridge) cancel(ctx context.Context, numbers []store.Number) error {
+	var unknown error
 	for range cancelTries {
 		items, late, err := b.cancelItems(numbers)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case len(items) > 0 && unknown != nil:
+			return unknown
+		case len(items) == 0 && !late:
+			return nil
+		case len(items) == 0:
+			return errCancelLate()
 		}
-		if len(items) == 0 && late {
-			break
-		}
-		if len(items) == 0 {
+		var done int
+		done, unknown = b.closeItems(ctx, items)
+		switch {
+		case done == len(items) && late:
+			return errCancelLate()
+		case done == len(items):
 			return nil
 		}
-		for len(items) > 0 {
-			n := min(len(items), beginMost)
-			// It names revisions: what is repeated, or comes after a Begin, does nothing.
-			if _, err := b.settle(ctx, &store.Close{Items: items[:n]}); err != nil {
-				return fmt.Errorf("cancel %d messages: %w", n, err)
-			}
-			items = items[n:]
+		if err := b.inHindsight(ctx); err != nil {
+			return errors.Join(unknown, err)
 		}
 	}
-	return &smpp.StatusError{Status: smpp.StatusCancelFail, Err: errUnderWay}
+	return errCancelLate()
+}
+
+func errCancelLate() error { return &smpp.StatusError{Status: smpp.StatusCancelFail, Err: errUnderWay} }
+
+// closeItems commits the end of messages, and returns for how many it surely took place. It names revisions: what is
+// repeated, or comes after a Begin, does nothing.
+func (b *Bridge) closeItems(ctx context.Context, items []store.CloseItem) (done int, err error) {
+	for chunk := range slices.Chunk(items, beginMost) {
+		res, err := b.settle(ctx, &store.Close{Items: chunk})
+		if err != nil {
+			return done, fmt.Errorf("cancel %d messages: %w", len(chunk), err)
+		}
+		if r, ok := res.(*store.CloseResult); ok {
+			done += r.Applied
+		}
+	}
+	return done, nil
 }
 
 // cancelItems says what is to be closed for numbers to be cancelled. Of a part it is the whole of which it is

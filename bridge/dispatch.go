@@ -17,6 +17,7 @@ import (
 // Timing of attempts.
 const (
 	callWithin    = time.Second      // after its Begin was committed; later the attempt may have been superseded
+	beginWithin   = 2 * time.Second  // after its Begin was proposed: what is frozen while it waits for the commit is late too
 	callMargin    = 10 * time.Second // beyond the call's timeout until an unfinished attempt is uncertain
 	reportWithin  = 72 * time.Hour   // no report by then: unknown
 	firstRetry    = time.Second      // doubling
@@ -35,7 +36,7 @@ const (
 	errCodeUncertain  = "099"
 )
 
-// lead is the work of the leader: sending, resolving, reaping. The cluster has committed the
+// lead is the work of the leader: sending, resolving, reaping, matching reports that came early. The cluster has committed the
 // Lead command before it calls this.
 func (b *Bridge) lead(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
@@ -43,6 +44,7 @@ func (b *Bridge) lead(ctx context.Context) error {
 	g.Go(func() error { return d.run(ctx) })
 	g.Go(func() error { return b.resolve(ctx) })
 	g.Go(func() error { return b.reap(ctx) })
+	g.Go(func() error { return b.adoptEarly(ctx) })
 	return g.Wait()
 }
 

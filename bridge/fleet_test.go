@@ -38,8 +38,8 @@ func TestFleet(t *testing.T) {
 			t.Errorf("%v, want sent", st.State)
 		}
 		for _, m := range f.members {
-			if got := m.store.Incarnation("n1"); got != 2 {
-				t.Errorf("%s has incarnation %d of n1, want 2", m.id, got)
+			if got, want := m.store.Incarnation("n1"), f.at(1).Bridge.incarnation.Load(); got != want {
+				t.Errorf("%s has incarnation %d of n1, want %d", m.id, got, want)
 			}
 		}
 	})

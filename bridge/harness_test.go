@@ -186,6 +186,7 @@ type rig struct {
 	logs     *logs
 	serve    func(net.Listener) // serves another listener beside that of dial
 	stopRun  func()             // ends Run and waits for it
+	ends     error              // what Run is to end with
 	gates    []func()
 }
 
@@ -198,8 +199,8 @@ func inRig(t *testing.T, f func(*testing.T, *rig), change ...func(*Config)) {
 		ctx, cancel := context.WithCancel(context.Background())
 		var running sync.WaitGroup
 		running.Go(func() {
-			if err := r.Run(ctx); err != nil {
-				t.Errorf("Run: %v", err)
+			if err := r.Run(ctx); !errors.Is(err, r.ends) {
+				t.Errorf("Run: %v, want %v", err, r.ends)
 			}
 		})
 		r.stopRun = func() { cancel(); running.Wait() }
@@ -252,7 +253,7 @@ func newRig(t *testing.T, change []func(*Config)) *rig {
 	}
 	r := &rig{t: t, node: &oneNode{store: st}, api: new(api), logs: new(logs), listener: smpptest.NewListener()}
 	r.putPolicy(promisePolicy)
-	cfg := Config{NodeID: "n1", Incarnation: 1, Cluster: r.node, Store: st, Sender: r.api, Now: r.node.now,
+	cfg := Config{NodeID: "n1", Cluster: r.node, Store: st, Sender: r.api, Now: r.node.now,
 		Log: r.logs.logger()}
 	for _, f := range change {
 		f(&cfg)

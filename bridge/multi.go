@@ -114,6 +114,7 @@ func (b *Bridge) answerMulti(sub *submission, items []store.AcceptItem, now time
 		return
 	case store.AcceptTokenGone:
 		sub.session.Close(errUnsettled)
+		signal(b.succeeded)
 		return
 	}
 	var id, repeated store.Number

@@ -256,7 +256,7 @@ func (m *member) start() {
 	f.mu.Unlock()
 
 	m.listener = smpptest.NewListener()
-	cfg := Config{NodeID: m.id, Incarnation: incarnation, Cluster: &seat{m, incarnation}, Store: m.node.store, Sender: m.api,
+	cfg := Config{NodeID: m.id, Cluster: &seat{m, incarnation}, Store: m.node.store, Sender: m.api,
 		Now: m.node.now, Log: m.logs.logger()}
 	for _, change := range m.change {
 		change(&cfg)

@@ -12,11 +12,15 @@ import (
 )
 
 // The bounds of operations on messages that were accepted before. What waits beyond them holds up the
-// reader of its session, and nobody else's.
+// reader of its session, and nobody else's. Workers spend their time waiting for the leader, several for one answer.
 const (
-	operationWorkers = 2
+	operationWorkers = 8
 	operationsQueued = 64
 )
+
+// syncWithin is for how long whoever is about to read this node's store waits until it holds what the cluster had
+// committed: an election is over by then.
+const syncWithin = acceptPatience / 2
 
 // Why operations are refused.
 var (
@@ -49,12 +53,18 @@ func (o *operations) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// do has a worker carry out f and answer r with what it returns: a response, or an error.
+// do has a worker carry out f and answer r with what it returns: a response, or an error. f reads this node's store, which
+// first has caught up: the message may have been accepted, or have ended, on another node. A node that cannot answers
+// ESME_RSYSERR.
 func (o *operations) do(j *jobs, s *session, r smpp.Request, f func(context.Context) (smpp.PDU, error)) {
 	job := func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, acceptPatience)
 		defer cancel()
-		pdu, err := f(ctx)
+		var pdu smpp.PDU
+		err := o.b.current(ctx)
+		if err == nil {
+			pdu, err = f(ctx)
+		}
 		switch {
 		case err != nil:
 			o.b.log.DebugContext(ctx, "operation refused", "system_id", s.account, "command", r.Command.String(), "err", err)
@@ -69,6 +79,20 @@ func (o *operations) do(j *jobs, s *session, r smpp.Request, f func(context.Cont
 		s.Close(errStopping)
 	}
 }
+
+// current waits until this node's store holds all that was committed when it was called.
+func (b *Bridge) current(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, syncWithin)
+	defer cancel()
+	if err := b.cluster.Sync(ctx); err != nil {
+		return fmt.Errorf("catch up with the leader: %w", err)
+	}
+	return nil
+}
+
+// inHindsight waits until this node's store shows what became of a proposal, also when its outcome was unknown until
+// ctx ended.
+func (b *Bridge) inHindsight(ctx context.Context) error { return b.current(context.WithoutCancel(ctx)) }
 
 // Handle takes what is not a plain submit. It implements smpp.Backend.
 func (b *Bridge) Handle(s *smpp.Session, r smpp.Request, p smpp.PDU) {

@@ -9,7 +9,7 @@ import (
 )
 
 // querySM answers a query_sm (SMPP 3.4, 4.8). A message_id that a submit_multi was given stands for all
-// its destinations: it is under way as long as one of them is.
+// its destinations: it is under way as long as one of them is. This node's store must be current.
 func (b *Bridge) querySM(account string, q *smpp.QuerySM) (smpp.PDU, error) {
 	named, err := b.own(account, q.MessageID, q.SourceAddr)
 	if err != nil {

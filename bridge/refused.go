@@ -92,7 +92,15 @@ func (r *refusedBinds) line(ctx context.Context, k refusedKind, last slog.Attr) 
 type doorMetrics struct {
 	refused  *prometheus.CounterVec
 	replaced prometheus.Counter
+	rebinds  *prometheus.CounterVec
 }
+
+// What becomes of binds that sessions and state do not agree on.
+const (
+	rebindKept   = "kept"   // the session has a place again
+	rebindClosed = "closed" // there was none for it
+	rebindSwept  = "swept"  // a place without a session was freed
+)
 
 func newDoorMetrics(reg prometheus.Registerer, l *lockout) *doorMetrics {
 	m := &doorMetrics{
@@ -101,12 +109,19 @@ func newDoorMetrics(reg prometheus.Registerer, l *lockout) *doorMetrics {
 		replaced: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "smppbridge_bridge_sessions_replaced_total",
 			Help: "Sessions that did not answer and were closed because another bind of their account needed the place."}),
+		rebinds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smppbridge_bridge_rebinds_total",
+			Help: "Binds of this node that differed from the cluster's record, e.g. after it was cut off, by what became of them."},
+			[]string{"result"}),
 	}
 	for _, reason := range refusalReasons {
 		m.refused.WithLabelValues(reason)
 	}
+	for _, result := range []string{rebindKept, rebindClosed, rebindSwept} {
+		m.rebinds.WithLabelValues(result)
+	}
 	if reg != nil {
-		reg.MustRegister(m.refused, m.replaced)
+		reg.MustRegister(m.refused, m.replaced, m.rebinds)
 		for by, count := range l.counts() {
 			reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "smppbridge_bridge_lockouts", ConstLabels: prometheus.Labels{"by": by},

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"smppbridge/smpp"
@@ -24,18 +25,31 @@ func (b *Bridge) replaceSM(ctx context.Context, account string, r *smpp.ReplaceS
 	}
 	var last store.Message
 	for range replaceTries {
-		if last.Account != "" && m.says(&last) {
-			return nil // it was committed, and the answer was lost; whatever followed, the new text is the message's
-		}
 		done, err := b.replaceOnce(ctx, &m, r, &last)
-		if done || err != nil {
+		if _, refused := errors.AsType[*smpp.StatusError](err); done || refused {
 			return err
 		}
-		// A commit of the dispatcher or of another replace_sm came between.
-		if m, err = b.stored(m.number); err != nil {
-			break
+		// A commit of the dispatcher or of another replace_sm came between, or another policy, or nobody knows.
+		if e := errors.Join(b.inHindsight(ctx), b.loadPolicy()); e != nil {
+			return errors.Join(err, e)
 		}
+		now, e := b.stored(m.number)
+		switch {
+		case e != nil:
+			return errReplaceLate()
+		case now.says(&last):
+			return nil // it was committed, and the answer was lost; whatever followed, the new text is the message's
+		case err != nil && now.status.Revision == m.status.Revision:
+			return err // it may yet be replaced
+		case err != nil:
+			return errReplaceLate()
+		}
+		m = now
 	}
+	return errReplaceLate()
+}
+
+func errReplaceLate() error {
 	return &smpp.StatusError{Status: smpp.StatusReplaceFail, Err: errUnderWay}
 }
 
@@ -49,7 +63,7 @@ func (m *stored) says(r *store.Message) bool {
 // proposed is in msg.
 func (b *Bridge) replaceOnce(ctx context.Context, m *stored, r *smpp.ReplaceSM, msg *store.Message) (done bool, err error) {
 	if !m.status.Action.Sends() {
-		return false, &smpp.StatusError{Status: smpp.StatusReplaceFail, Err: errUnderWay}
+		return false, errReplaceLate()
 	}
 	acct := b.policy.Load().accounts[m.Account]
 	if acct == nil {
@@ -65,11 +79,6 @@ func (b *Bridge) replaceOnce(ctx context.Context, m *stored, r *smpp.ReplaceSM, 
 	result, ok := res.(*store.ReplaceResult)
 	if !ok {
 		return false, fmt.Errorf("replace message %s: result %T", m.number, res)
-	}
-	if result.Code == store.ReplaceStalePolicy {
-		if err := b.loadPolicy(); err != nil {
-			return false, err
-		}
 	}
 	return result.Code == store.ReplaceOK, nil
 }

@@ -11,6 +11,7 @@ import (
 // Report commits delivery reports. It implements Reporter.
 func (b *Bridge) Report(ctx context.Context, reports []IncomingReport) error {
 	cmd := &store.Report{Reports: make([]store.DeliveryReport, 0, len(reports))}
+	unmatched := 0
 	for i := range reports {
 		r := &reports[i]
 		if r.Ending == 0 { // no final state yet: a later report has it
@@ -21,17 +22,35 @@ func (b *Bridge) Report(ctx context.Context, reports []IncomingReport) error {
 			OutID: r.OutID, BizID: r.BizID, Phone: r.Phone,
 			Ending: r.Ending, Err: r.Err, DoneAt: r.DoneAt.UnixMilli(),
 		}
-		d.Attempt, d.Number = b.find(r.OutID, r.BizID, r.Phone)
+		if d.Attempt, d.Number = b.find(r.OutID, r.BizID, r.Phone); d.Number == 0 {
+			unmatched++
+		}
 		cmd.Reports = append(cmd.Reports, d)
 	}
 	if len(cmd.Reports) == 0 {
 		return nil
 	}
+	if unmatched > 0 {
+		b.findAgain(ctx, cmd)
+	}
 	return b.commitReports(ctx, cmd)
 }
 
+// findAgain looks once more for what reports are about that matched nothing: this node may lag behind the one that made
+// the call. If it cannot catch up they are kept, and the leader finds what they are about.
+func (b *Bridge) findAgain(ctx context.Context, cmd *store.Report) {
+	if err := b.current(ctx); err != nil {
+		return
+	}
+	for i := range cmd.Reports {
+		if d := &cmd.Reports[i]; d.Number == 0 {
+			d.Attempt, d.Number = b.find(d.OutID, d.BizID, d.Phone)
+		}
+	}
+}
+
 // commitReports proposes reports. One that matched nothing is kept by the store; if the answer to
-// its call was committed meanwhile, nobody else would look for it again.
+// its call was committed meanwhile and is known here it is offered again at once, and by the leader otherwise (early.go).
 func (b *Bridge) commitReports(ctx context.Context, cmd *store.Report) error {
 	res, err := b.settle(ctx, cmd)
 	if err != nil {

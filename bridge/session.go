@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"smppbridge/smpp"
 	"smppbridge/store"
@@ -13,6 +14,8 @@ import (
 type session struct {
 	*smpp.Session
 	account  string
+	seat     sync.Mutex    // held while a BindOpen of it that is no longer its ESME's to wait for, or its BindClose, is under way
+	evicted  bool          // guarded by takeover.mu; its place was given away, and it is being unbound
 	released chan struct{} // closed when its bind is out of the replicated state
 	marks    marks         // which of its answers have been written
 	line     line          // its submissions that wait for a group; guarded by the queue's mu
@@ -85,14 +88,7 @@ func (b *Bridge) verify(ctx context.Context, acct *account, password string, who
 // enter takes one of the account's binds for s.
 func (b *Bridge) enter(ctx context.Context, acct *account, s *smpp.Session) error {
 	sess := &session{Session: s, account: acct.SystemID, released: make(chan struct{})}
-	err := b.takeover.open(ctx, sess, &store.BindOpen{
-		Bind: store.Bind{
-			Node: b.cfg.NodeID, Incarnation: b.cfg.Incarnation, Session: s.ID(),
-			Account: acct.SystemID, Receives: s.CanReceive(),
-		},
-		Limit: uint32(acct.Binds),
-	})
-	if err != nil {
+	if err := b.takeover.open(ctx, sess, b.bindOpen(acct, sess)); err != nil {
 		return fmt.Errorf("open bind: %w", err)
 	}
 	b.sessions.Store(s.ID(), sess)
@@ -101,6 +97,17 @@ func (b *Bridge) enter(ctx context.Context, acct *account, s *smpp.Session) erro
 	}
 	b.reconsider(sess) // another policy may have come into force since it was looked at
 	return nil
+}
+
+// bindOpen asks for one of the account's places for s.
+func (b *Bridge) bindOpen(acct *account, s *session) *store.BindOpen {
+	return &store.BindOpen{
+		Bind: store.Bind{
+			Node: b.cfg.NodeID, Incarnation: b.incarnation.Load(), Session: s.ID(),
+			Account: acct.SystemID, Receives: s.CanReceive(),
+		},
+		Limit: uint32(acct.Binds),
+	}
 }
 
 // options are what a session of an account may do, over what the node says.
@@ -154,7 +161,7 @@ func (b *Bridge) Closed(s *smpp.Session) {
 
 // written reports whether the submit_sm_resp of o's message has been written, or never will be.
 func (b *Bridge) written(o store.Origin) bool {
-	if o.Node != b.cfg.NodeID || o.Incarnation != b.cfg.Incarnation {
+	if o.Node != b.cfg.NodeID || o.Incarnation != b.incarnation.Load() {
 		return true
 	}
 	v, ok := b.sessions.Load(o.Session)

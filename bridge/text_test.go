@@ -31,7 +31,7 @@ func TestTextsAreKeptOnlyWhereAsked(t *testing.T) {
 // number (promise 7).
 func TestWhereShowsNoNumber(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		w, err := r.Where(r.bind("keep", smpp.Transmitter).accepted("hello").String())
+		w, err := r.Where(t.Context(), r.bind("keep", smpp.Transmitter).accepted("hello").String())
 		if err != nil {
 			t.Fatal(err)
 		}

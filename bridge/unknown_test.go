@@ -174,7 +174,8 @@ func expectClosedUnanswered(t *testing.T, e *esme) {
 func TestAnsweredOnceGoneIsNotAnError(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		e := r.bind("any", smpp.Transmitter)
-		if _, err := r.node.apply(&store.NodeUp{Node: "n1", Incarnation: 2}); err != nil {
+		r.ends = errSucceeded
+		if _, err := r.node.apply(&store.NodeUp{Node: "n1", Incarnation: r.incarnation.Load() + 1}); err != nil {
 			t.Fatal(err)
 		}
 		e.submit("hello")

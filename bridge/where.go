@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -30,17 +31,42 @@ type Where struct {
 	ExpiresAt  time.Time `json:"expires_at,omitzero"`
 	DoneAt     time.Time `json:"done_at,omitzero"`
 	PartOf     string    `json:"part_of,omitempty"` // of a part: the joined message's id
+	// AsOf is set when this node could not reach the leader: the message stood so then, and may have moved since.
+	AsOf time.Time `json:"as_of,omitzero"`
 }
+
+// errOutOfTouch is why a message that is not found may be there all the same.
+var errOutOfTouch = errors.New("not known to this node, which cannot reach the leader")
+
+// whereWithin is how long an operator waits for this node to catch up before it says what it knows.
+const whereWithin = 2 * time.Second
 
 // Where looks a message up by the message_id its ESME knows, in whatever shape; of two accounts' messages
 // that are spelt alike it is the newer one. A part of a long message shows what became of the whole, a
 // submit_multi its first destination. store.ErrNotFound: no such message, or it was purged;
-// strconv.ErrSyntax: no message_id of any shape.
-func (b *Bridge) Where(messageID string) (Where, error) {
+// strconv.ErrSyntax: no message_id of any shape. A node that cannot catch up with the leader says what it knows, and as
+// of when; what it does not know is another error.
+func (b *Bridge) Where(ctx context.Context, messageID string) (Where, error) {
+	syncing, cancel := context.WithTimeout(ctx, whereWithin)
+	defer cancel()
+	behind := b.cluster.Sync(syncing)
+	asOf := store.FromMillis(b.store.Clock())
 	found, err := b.anyones(messageID)
-	if err != nil {
+	switch {
+	case behind != nil && errors.Is(err, store.ErrNotFound):
+		return Where{}, fmt.Errorf("message_id: %w: %w", errOutOfTouch, behind)
+	case err != nil:
 		return Where{}, err
 	}
+	w := b.where(found)
+	if behind != nil {
+		w.AsOf = asOf
+	}
+	return w, nil
+}
+
+// where says what this node's store knows of a message.
+func (b *Bridge) where(found stored) Where {
 	n, m, st := found.number, found.Message, found.status
 	w := Where{
 		MessageID: m.Shape.Spell(n), SystemID: m.Account, Phone: maskNumber(m.Phone),
@@ -60,7 +86,7 @@ func (b *Bridge) Where(messageID string) (Where, error) {
 			w.OutID, w.BizID, w.Route = a.OutID, a.BizID, a.Route
 		}
 	}
-	return w, nil
+	return w
 }
 
 // anyones finds a message by its message_id alone.

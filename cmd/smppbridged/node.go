@@ -160,11 +160,10 @@ func (n *node) startSender(context.Context) error {
 
 func (n *node) startBridge(start context.Context) error {
 	b, err := bridge.New(bridge.Config{
-		NodeID:      n.opts.NodeID,
-		Incarnation: max(uint64(time.Now().UnixMicro()), n.store.Incarnation(n.opts.NodeID)+1),
-		Cluster:     n.cluster,
-		Store:       n.store,
-		Sender:      n.sender,
+		NodeID:  n.opts.NodeID,
+		Cluster: n.cluster,
+		Store:   n.store,
+		Sender:  n.sender,
 		Session: smpp.Options{
 			EnquireLink:     n.opts.SMPP.EnquireLink.Std(),
 			ResponseTimeout: n.opts.SMPP.ResponseTimeout.Std(),
