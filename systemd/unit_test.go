@@ -105,9 +105,12 @@ func TestUnitLeavesTimeToDrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rest = 15 * time.Second // Raft's teardown, closing the file, and the dispatcher's last calls
+	const rest = 45 * time.Second // of all steps but the drain: stopBudget in cmd/smppbridged
 	if stop := seconds(t, s, "TimeoutStopSec"); stop < drain+rest {
 		t.Errorf("TimeoutStopSec is %v, want at least drain_time %v and %v", stop, drain, rest)
+	}
+	if codes := strings.Fields(one(t, s, "RestartPreventExitStatus")); !slices.Equal(codes, []string{"78", "65"}) {
+		t.Errorf("RestartPreventExitStatus=%q, want exitUsage and exitData of cmd/smppbridged", codes)
 	}
 	if dog := seconds(t, s, "WatchdogSec"); dog < 10*time.Second {
 		t.Errorf("WatchdogSec is %v: a slow disk would have the node killed", dog)

@@ -145,7 +145,7 @@ func (n *node) openStore(context.Context) error {
 		return err
 	}
 	n.store = st
-	n.undo.addSlow("store", closeWithin, closeWithin, func(context.Context) error { return st.Close() })
+	n.undo.addSlow("store", closeWithin, readersWithin, func(context.Context) error { return st.Close() })
 	return nil
 }
 

@@ -14,10 +14,11 @@ const (
 	stepDownWithin = 3 * time.Second  // handing leadership over
 	httpWithin     = 2 * time.Second  // requests under way, of each HTTP listener
 	bridgeWithin   = 10 * time.Second // the API's last calls, and what came of them
-	leaveWithin    = 10 * time.Second // leaving the cluster, where asked for
+	leaveWithin    = 8 * time.Second  // leaving the cluster, where asked for
 	raftWithin     = 3 * time.Second  // proposals under way; then Raft has teardownWithin
 	teardownWithin = 5 * time.Second
-	closeWithin    = 5 * time.Second // the store, and the trace
+	closeWithin    = time.Second // the store, whose readers may need a few more, and what is quick
+	readersWithin  = 4 * time.Second
 	stopBudget     = 45 * time.Second
 )
 
