@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"smppbridge/store"
@@ -25,6 +26,8 @@ const (
 	DefaultEnqueueTimeout     = 2 * time.Second
 	DefaultResolveDelay       = 2 * time.Second
 	DefaultReapAfter          = 3 * time.Second
+	DefaultPulseInterval      = time.Second
+	DefaultMarkInterval       = 10 * time.Second
 )
 
 // maxAppendEntries bounds the log entries of one append to the log, of one message to a follower
@@ -102,6 +105,11 @@ type Config struct {
 	// ReapAfter is how long the leader hears nothing of a node before it removes the node's binds.
 	ReapAfter time.Duration
 
+	// PulseInterval is how often a node asks the others how they are and, if it leads, sees to the members.
+	// MarkInterval is how often the leader has all members compare what they hold.
+	PulseInterval time.Duration
+	MarkInterval  time.Duration
+
 	// Version is the highest cluster version that this node takes part in; 0 = store.Version. A lower
 	// one is for tests of rolling upgrades.
 	Version uint64
@@ -129,11 +137,16 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.EnqueueTimeout, DefaultEnqueueTimeout)
 	orDuration(&c.ResolveDelay, DefaultResolveDelay)
 	orDuration(&c.ReapAfter, DefaultReapAfter)
+	orDuration(&c.PulseInterval, DefaultPulseInterval)
+	orDuration(&c.MarkInterval, DefaultMarkInterval)
 	orBytes(&c.SegmentBytes, DefaultSegmentBytes)
 	orBytes(&c.MaxLogBytes, max(DefaultMaxLogBytes, 4*c.SegmentBytes))
 	orBytes(&c.MaxWaiting, DefaultMaxWaiting)
 	orBytes(&c.MaxWaitingBytes, DefaultMaxWaitingBytes)
 	orBytes(&c.MinFreeBytes, DefaultMinFreeBytes)
+	if c.Version == 0 {
+		c.Version = store.Version
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -174,20 +187,24 @@ func (c Config) validate(st *store.Store) error {
 	fault(c.SegmentBytes < 64<<10 || c.SegmentBytes > 1<<30, "log segments of %d bytes: not between 64 KiB and 1 GiB", c.SegmentBytes)
 	fault(c.MaxLogBytes < 4*c.SegmentBytes, "log bound of %d bytes is below four segments of %d", c.MaxLogBytes, c.SegmentBytes)
 	fault(c.MaxWaiting < 0 || c.MaxWaitingBytes < 0 || c.MinFreeBytes < 0, "a bound is negative")
-	if err := checkAddr(c.Addr, c.Insecure); err != nil {
+	fault(strings.Trim(c.ClusterID, clusterIDOctets) != "" || len(c.ClusterID) > 8, "cluster id %q is not 1 to 8 of a-z and 0-9", c.ClusterID)
+	if err := checkAddr(c.Addr, c.anyHost()); err != nil {
 		errs = append(errs, err)
 	}
 	seen := make(map[string]bool)
 	for _, p := range c.Peers {
 		fault(p.ID == "" || seen[p.ID], "peer id %q is empty or named twice", p.ID)
 		seen[p.ID] = true
-		if err := checkAddr(p.Addr, c.Insecure); err != nil {
+		if err := checkAddr(p.Addr, c.anyHost()); err != nil {
 			errs = append(errs, fmt.Errorf("peer %s: %w", p.ID, err))
 		}
 	}
 	fault(len(c.Peers) > 0 && !seen[c.NodeID], "peers do not name this node, %q", c.NodeID)
 	return errors.Join(errs...)
 }
+
+// anyHost says whether addresses need not be loopback.
+func (c Config) anyHost() bool { return c.Insecure || c.ServerTLS != nil && c.ClientTLS != nil }
 
 // checkAddr refuses what other nodes cannot dial, and what would carry texts and phone numbers in
 // the clear over a network.
@@ -206,6 +223,9 @@ func checkAddr(addr string, insecure bool) error {
 	}
 	return nil
 }
+
+// clusterIDOctets are what a cluster id consists of: it is part of OutIds.
+const clusterIDOctets = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 func (c Config) walDir() string      { return filepath.Join(c.Dir, "wal") }
 func (c Config) receivedDir() string { return filepath.Join(c.Dir, "received") }

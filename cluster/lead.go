@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -144,7 +146,7 @@ func (n *Node) leadOnce(outer context.Context, r *reign, work func(ctx context.C
 
 // resolveAt is when the attempts of an earlier leader are first looked into.
 func (n *Node) resolveAt() int64 {
-	at := max(n.store.Clock(), n.cfg.Now().UnixMilli())
+	at := max(n.store.Clock(), n.clock.now().UnixMilli())
 	return at + n.cfg.ResolveDelay.Milliseconds()
 }
 
@@ -184,28 +186,90 @@ func (n *Node) watchLeadership(notices <-chan bool, stop <-chan struct{}) {
 	}
 }
 
-// establish makes a reign ready: after the barrier the store holds all that any leader stamped, so
-// that stamps ascend over the change of leaders. It ends with the reign at the latest.
+// establish makes a reign ready and then does what the leader owes the cluster. It ends with the reign at
+// the latest.
 func (n *Node) establish(r *reign) {
-	barrier := func() raft.Future { return n.raft.Barrier(n.cfg.EnqueueTimeout) }
-	for {
-		err := n.queue.do(r, barrier)
-		if err == nil {
-			close(r.ready)
-			n.announceAddr(r)
+	for _, step := range []func(*reign) error{n.barrier, n.checkClock, n.genesis} {
+		if !n.insist(r, step) {
 			return
+		}
+	}
+	close(r.ready)
+	n.announceAddr(r)
+	n.govern(r)
+}
+
+// insist repeats a step until it succeeds; it says whether that came before the end of the reign.
+func (n *Node) insist(r *reign, step func(*reign) error) bool {
+	for {
+		err := step(r)
+		if err == nil {
+			return true
 		}
 		select {
 		case <-r.ended:
-			return
+			return false
 		case <-n.queue.stopping:
-			return
+			return false
 		case <-time.After(retryPause):
 		}
-		if !errors.Is(err, ErrNotLeader) {
-			n.log.Warn("barrier of a new leader not passed", "err", err)
+		if !errors.Is(err, ErrNotLeader) && !errors.Is(err, errClockOff) { // which has its own alarm
+			n.log.Warn("new leader not ready yet", "err", err)
 		}
 	}
+}
+
+// barrier is passed when the store holds all that any leader stamped, so that stamps ascend over the
+// change of leaders.
+func (n *Node) barrier(r *reign) error {
+	return n.queue.do(r, func() raft.Future { return n.raft.Barrier(n.cfg.EnqueueTimeout) })
+}
+
+// genesis names the cluster if it has no name: all members spell OutIds with the name in the log.
+func (n *Node) genesis(r *reign) error {
+	if n.store.ClusterID() != "" {
+		return nil
+	}
+	id := n.cfg.ClusterID
+	if id == "" {
+		// Not a fixed one: reports of a cluster whose data was thrown away would name the OutIds of this.
+		id = strings.ToLower(rand.Text()[:8])
+	}
+	if _, err := n.commit(r, &store.Genesis{ClusterID: id}); err != nil {
+		return err
+	}
+	n.log.Info("cluster named", "cluster_id", n.store.ClusterID())
+	return nil
+}
+
+// commit proposes a command of the leader's own during reign r, ready or not. It is never forwarded: in
+// another reign the reason for it may be gone.
+func (n *Node) commit(r *reign, cmd store.Command) (store.Result, error) {
+	p := &proposal{octets: store.Encode(0, cmd), reign: r, done: make(chan struct{})}
+	if err := n.queue.add(p, false); err != nil {
+		return nil, err
+	}
+	select {
+	case <-p.done:
+		return p.result, p.err
+	case <-n.fault.ch:
+		return nil, n.fault.get()
+	}
+}
+
+// reignContext returns a context that ends with the reign or the node.
+func (n *Node) reignContext(r *reign) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { // ends with ctx
+		select {
+		case <-r.ended:
+			cancel()
+		case <-n.queue.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // announceAddr puts this node's address into Raft's configuration if it has moved. With one node

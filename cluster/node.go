@@ -42,6 +42,7 @@ type Node struct {
 	stopRaft func() raft.Future
 
 	diskFree atomic.Int64
+	*membership
 }
 
 // Start opens the node's log, checks that it and st belong together, and starts Raft. st stays the
@@ -57,9 +58,11 @@ func Start(cfg Config, st *store.Store) (*Node, error) {
 		store: st,
 		fault: newFault(cfg.Fatal),
 		lead:  newLeadership(),
-		queue: newQueue(cfg, st),
 		stop:  make(chan struct{}),
 	}
+	n.membership = newMembership(n)
+	cfg.Now = n.clock.now
+	n.queue = newQueue(cfg, st)
 	n.fsm = &fsm{store: st, fault: n.fault}
 	n.queue.lead = n.lead
 	if err := n.start(); err != nil {
@@ -71,6 +74,9 @@ func Start(cfg Config, st *store.Store) (*Node, error) {
 
 // start opens what close closes, in reverse order.
 func (n *Node) start() (err error) {
+	if err := n.checkVersion(); err != nil {
+		return err
+	}
 	logger := newRaftLogger(n.log)
 	held, err := n.openDisk(logger)
 	if err != nil {
@@ -95,6 +101,8 @@ func (n *Node) start() (err error) {
 	}
 	n.queue.raft = n.raft
 	n.book.raft.Store(n.raft)
+	n.Answer(subjectPulse, n.answerPulse)
+	n.Answer(subjectMembers, n.answerMembers)
 	n.stopRaft = sync.OnceValue(n.raft.Shutdown)
 	n.run(notices)
 	return nil
@@ -189,6 +197,7 @@ func (n *Node) run(notices <-chan bool) {
 	n.wg.Go(func() { n.watchLeadership(notices, n.stop) })
 	n.wg.Go(func() { n.compactLoop(n.stop) })
 	n.wg.Go(func() { n.watchDisk(n.stop) })
+	n.wg.Go(func() { n.pulseLoop(n.stop) })
 	n.wg.Go(func() {
 		select {
 		case <-n.fault.ch:
@@ -239,6 +248,9 @@ func (n *Node) Ready() error {
 	if n.ending.Load() {
 		return ErrShutdown
 	}
+	if err := n.gone(); err != nil {
+		return err
+	}
 	if n.diskLow() {
 		return ErrDiskFull
 	}
@@ -279,12 +291,13 @@ func (n *Node) whyNotLeading() error {
 // teardownLimit bounds Shutdown after its context has ended.
 const teardownLimit = 5 * time.Second
 
-// Shutdown refuses new proposals, waits until those under way are settled or ctx ends, then stops
-// Raft and all goroutines and closes the log. The store stays open.
+// Shutdown hands leadership over if this node still leads, refuses new proposals, waits until those under
+// way are settled or ctx ends, then stops Raft and all goroutines and closes the log. The store stays open.
 func (n *Node) Shutdown(ctx context.Context) error {
 	if !n.ending.CompareAndSwap(false, true) {
 		return ErrShutdown
 	}
+	n.stepDownToStop(ctx)
 	drained := n.queue.stop(ctx)
 	closed := make(chan error, 1)
 	go func() { closed <- n.close() }() // ends with close, at the latest with the process

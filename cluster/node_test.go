@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,12 +34,13 @@ func TestProposeReturnsAppliesResult(t *testing.T) {
 }
 
 func TestStampsAscend(t *testing.T) {
-	clock := time.UnixMilli(2_000_000_000_000)
-	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return clock } })
+	var clock atomic.Int64
+	clock.Store(2_000_000_000_000)
+	s := newSite(t, func(c *Config) { c.Now = func() time.Time { return time.UnixMilli(clock.Load()) } })
 	s.start()
 	s.accept(1, "one")
 	before := s.store.Clock()
-	clock = clock.Add(-time.Hour) // the leader's clock is set back
+	clock.Add(-time.Hour.Milliseconds()) // the leader's clock is set back
 	s.stop()
 	s.start()
 	n := s.accept(2, "two")

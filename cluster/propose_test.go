@@ -70,6 +70,9 @@ func TestOutcomesAreSureOrUnknown(t *testing.T) {
 func TestBacklogRefusesAcceptsFirst(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.MaxWaiting, c.MaxWaitingBytes = 4, 1000 })
 	s.start()
+	eventually(t, "nothing of the new leader's own to wait", func() bool {
+		return s.store.ClusterVersion() == store.Version && s.node.queue.waiting.Load() == 0
+	})
 	finish := &store.Finish{}
 	tests := []struct {
 		name           string

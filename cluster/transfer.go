@@ -1,0 +1,106 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/raft"
+)
+
+// maxBehind is how many entries a node may be behind the leader and still be given a vote or the lead.
+const maxBehind = 1000
+
+// handOver gives leadership to a voter, with an empty id to the one that is most up to date among those whose
+// clocks are good, and returns when this node leads no longer.
+//
+// Whoever is to lead is asked how it is at this moment: while Raft hands over it takes no proposals,
+// and it would wait for a node that is dead or far behind for as long as an election takes, or until a
+// call to it has timed out. If the transfer fails this node leads on.
+func (n *Node) handOver(ctx context.Context, id string) error {
+	r := n.lead.current()
+	if r == nil {
+		return nil
+	}
+	heirs, err := n.heirs(ctx, id)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, h := range heirs {
+		err := n.await(ctx, n.raft.LeadershipTransferToServer(h.ID, h.Address))
+		if err == nil {
+			select {
+			case <-r.ended:
+				n.log.Info("leadership handed over", "node", n.cfg.NodeID, "to", string(h.ID))
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		errs = append(errs, fmt.Errorf("hand over to %s: %w", h.ID, err))
+		if ctx.Err() != nil || errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrRaftShutdown) {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// heirs returns the voters that can lead, the best first, or just the one that was asked for.
+func (n *Node) heirs(ctx context.Context, id string) ([]raft.Server, error) {
+	others, _ := n.otherVoters()
+	if id != "" {
+		if s, ok := n.server(id); !ok || s.Suffrage != raft.Voter {
+			return nil, refused("%s has no vote here", id)
+		}
+		others = slices.DeleteFunc(others, func(s raft.Server) bool { return string(s.ID) != id })
+	}
+	if len(others) == 0 {
+		return nil, refused("there is no other voter")
+	}
+	asked := n.askHeirs(ctx, others)
+	view := n.lookAtClocks()
+	own, _ := n.store.Applied()
+	var fit []raft.Server
+	var errs []error
+	for i, s := range others {
+		switch p := asked[i]; {
+		case p.heard.IsZero():
+			errs = append(errs, fmt.Errorf("%s does not answer", s.ID))
+		case p.pulse.applied+maxBehind < own:
+			errs = append(errs, fmt.Errorf("%s is %d entries behind", s.ID, own-p.pulse.applied))
+		case !n.clockAgrees(p, view):
+			errs = append(errs, fmt.Errorf("the clock of %s is off", s.ID))
+		default:
+			fit = append(fit, s)
+		}
+	}
+	if len(fit) == 0 {
+		return nil, refused("nobody to hand over to: %w", errors.Join(errs...))
+	}
+	slices.SortStableFunc(fit, func(a, b raft.Server) int {
+		return cmp.Compare(n.sightings.get(string(b.ID)).pulse.applied, n.sightings.get(string(a.ID)).pulse.applied)
+	})
+	return fit, nil
+}
+
+// askHeirs asks voters how they are at this moment; the zero sighting stands for one that does not say.
+func (n *Node) askHeirs(ctx context.Context, voters []raft.Server) []sighting {
+	ctx, cancel := context.WithTimeout(ctx, transferTry)
+	defer cancel()
+	asked := make([]sighting, len(voters))
+	var wg sync.WaitGroup
+	for i, s := range voters {
+		wg.Go(func() {
+			if p, err := n.feel(ctx, string(s.ID)); err == nil {
+				asked[i] = p
+				n.sightings.done(string(s.ID), &p)
+			}
+		})
+	}
+	wg.Wait()
+	return asked
+}
