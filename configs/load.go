@@ -94,7 +94,7 @@ const credentialsDir = "$CREDENTIALS_DIRECTORY"
 func (n *Node) resolve(c *checker, dir string) {
 	if n.NodeID == "" {
 		host, err := os.Hostname()
-		if err != nil || !nodeIDShape.MatchString(host) {
+		if err != nil || !IsNodeID(host) {
 			c.addf("node_id", "is missing and the host name cannot take its place; allowed: 1 to 63 letters, digits, \".\", \"_\" and \"-\"")
 		}
 		n.NodeID = host

@@ -18,6 +18,9 @@ var (
 	nameShape      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`)
 )
 
+// IsNodeID reports whether id can be a node_id.
+func IsNodeID(id string) bool { return nodeIDShape.MatchString(id) }
+
 // systemIDMax is the longest system_id in octets: 16 with the closing NUL. SMPP 3.4, 5.2.1.
 const systemIDMax = 15
 
@@ -29,7 +32,7 @@ func (n *Node) Validate() error {
 }
 
 func (n *Node) check(c *checker) {
-	if n.NodeID != "" && !nodeIDShape.MatchString(n.NodeID) {
+	if n.NodeID != "" && !IsNodeID(n.NodeID) {
 		c.addf("node_id", "%s is not a node id; allowed: 1 to 63 letters, digits, \".\", \"_\" and \"-\", beginning with a letter or digit", quote(n.NodeID))
 	}
 	switch {
@@ -181,9 +184,10 @@ func splitAddr(addr string) (host string, port int, ok bool) {
 var hostShape = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
 
 // isHost reports whether host is an IP address, a host name, or empty for all addresses.
-func isHost(host string) bool {
-	return host == "" || net.ParseIP(host) != nil || hostShape.MatchString(host)
-}
+func isHost(host string) bool { return host == "" || IsHost(host) }
+
+// IsHost reports whether host is an IP address or could be a host name.
+func IsHost(host string) bool { return net.ParseIP(host) != nil || hostShape.MatchString(host) }
 
 func isLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
