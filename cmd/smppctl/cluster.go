@@ -18,7 +18,7 @@ func newCluster() *cobra.Command {
 		Long: `The nodes of a cluster. Any member may be asked for anything but what is about itself (leave): it passes on what only the
 leader can do.`,
 	}
-	cmd.AddCommand(newClusterStatus(), newClusterJoin(), newClusterRemove(), newClusterTransfer(), newClusterLeave(), newClusterSnapshot())
+	cmd.AddCommand(newClusterStatus(), newClusterJoin(), newClusterRemove(), newClusterTransfer(), newClusterLeave(), newClusterSnapshot(), newClusterCerts())
 	return cmd
 }
 
