@@ -40,11 +40,6 @@ func (n *node) startCluster(context.Context) error {
 	return nil
 }
 
-// stepDown gives leadership away before sessions are drained: what they still submit is sent by the next leader.
-func (n *node) stepDown(ctx context.Context) error {
-	return nil
-}
-
 // leave takes the node out of its cluster if that was asked for. Its sessions are over then, and their answers committed.
 func (n *node) leave(ctx context.Context) error {
 	select {
@@ -53,8 +48,8 @@ func (n *node) leave(ctx context.Context) error {
 		return nil
 	}
 	defer close(n.left)
-	if err := n.cluster.Remove(ctx, n.opts.NodeID); err != nil {
-		n.leaveErr = fmt.Errorf("leave: %w; %w", err, errLeave)
+	if err := n.cluster.Leave(ctx); err != nil {
+		n.leaveErr = fmt.Errorf("%w; %w", err, errLeave)
 		return n.leaveErr
 	}
 	n.log.InfoContext(ctx, "left the cluster", "node", n.opts.NodeID)

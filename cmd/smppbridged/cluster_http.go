@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"smppbridge/cluster"
 	"smppbridge/store"
 )
 
@@ -188,12 +189,12 @@ func (n *node) clusterLeave(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"left": n.opts.NodeID})
 }
 
-// clusterCode is the status for an error of a change of members: whether to try again, or to do something else.
+// clusterCode is the status for an error of a change of members: whether to repeat it, or to do something else first.
 func clusterCode(err error) int {
-	if errors.Is(err, store.ErrNotProposed) || errors.Is(err, context.DeadlineExceeded) {
-		return http.StatusServiceUnavailable
+	if errors.Is(err, cluster.ErrRefused) {
+		return http.StatusConflict
 	}
-	return http.StatusConflict
+	return http.StatusServiceUnavailable
 }
 
 func writeError(w http.ResponseWriter, code int, err error) {

@@ -54,7 +54,7 @@ func exitCode(err error) int {
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}
-	for _, data := range []error{store.ErrDiverged, store.ErrVersion, cluster.ErrLogLost} {
+	for _, data := range []error{store.ErrDiverged, store.ErrVersion, cluster.ErrLogLost, cluster.ErrRemoved} {
 		if errors.Is(err, data) {
 			return exitData
 		}

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,7 +110,8 @@ func start(ctx context.Context, opts options) (*node, error) {
 			return nil, fmt.Errorf("start %s: %w", part.name, err)
 		}
 	}
-	n.undo.add("leadership", stepDownWithin, n.stepDown)
+	// First of all steps: what sessions submit while they are drained is sent by the next leader.
+	n.undo.add("leadership", stepDownWithin, n.cluster.StepDown)
 	n.up.Store(true)
 	n.notifyReady("ready")
 	n.log.Info("node started", "node", opts.NodeID, "smpp", addrText(n.smppAddr), "smpp_tls", addrText(n.smppTLSAddr), "http", n.httpAddr.String())
@@ -131,16 +130,7 @@ func (n *node) openStore(context.Context) error {
 	if err := os.MkdirAll(n.opts.DataDir, 0o700); err != nil {
 		return err
 	}
-	clusterID := n.opts.Cluster.ClusterID
-	if clusterID == "" {
-		// Only a new file takes it. Were it the same for each, reports of a system whose data was thrown
-		// away would name the OutIds of the new one.
-		clusterID = strings.ToLower(rand.Text()[:8])
-	}
-	st, err := store.Open(filepath.Join(n.opts.DataDir, "state.db"), store.Options{
-		ClusterID: clusterID,
-		Log:       n.log,
-	})
+	st, err := store.Open(filepath.Join(n.opts.DataDir, "state.db"), store.Options{Log: n.log})
 	if err != nil {
 		return err
 	}

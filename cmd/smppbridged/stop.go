@@ -6,6 +6,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"smppbridge/cluster"
 )
 
 // How long the steps of stopping may take, after the drain's drain_time. With it they add up to less than the unit's
@@ -22,14 +24,9 @@ const (
 	stopBudget     = 45 * time.Second
 )
 
-// wait runs until ctx ends, a part fails, or the node is asked to leave its cluster. Then it stops.
+// wait runs until ctx ends, a part fails, or the node leaves its cluster or was removed from it. Then it stops.
 func (n *node) wait(ctx context.Context) error {
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-n.failed:
-	case <-n.leaving:
-	}
+	err := n.awaitEnd(ctx)
 	n.stop()
 	if err != nil {
 		return err
@@ -39,6 +36,36 @@ func (n *node) wait(ctx context.Context) error {
 	}
 	n.log.Info("node stopped")
 	return nil
+}
+
+// How a node notices that it was removed.
+const (
+	removedLook  = time.Second
+	removedLooks = 3 // in a row
+)
+
+// awaitEnd returns nil when the node is to stop, and an error when it cannot go on. One that was removed from its cluster
+// cannot: its ESMEs are to bind elsewhere.
+func (n *node) awaitEnd(ctx context.Context) error {
+	look := time.NewTicker(removedLook)
+	defer look.Stop()
+	for removed := 0; removed < removedLooks; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.leaving:
+			return nil
+		case err := <-n.failed:
+			return err
+		case <-look.C:
+		}
+		if errors.Is(n.cluster.Ready(), cluster.ErrRemoved) {
+			removed++
+		} else {
+			removed = 0
+		}
+	}
+	return cluster.ErrRemoved
 }
 
 // stop ends a node that has started, or has not got through it. Leadership goes to another node, so that messages are sent while

@@ -102,6 +102,7 @@ func TestExitCodes(t *testing.T) {
 		{store.ErrDiverged, 65},
 		{store.ErrVersion, 65},
 		{cluster.ErrLogLost, 65},
+		{cluster.ErrRemoved, 65},
 	} {
 		if got := exitCode(fmt.Errorf("cluster: %w", tt.err)); got != tt.want {
 			t.Errorf("%v: exit code %d, want %d", tt.err, got, tt.want)
