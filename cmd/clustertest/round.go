@@ -1,0 +1,199 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Times of a round.
+const (
+	flowWithin   = 15 * time.Second       // until every node has accepted something
+	flowCount    = 15                     // that is so many messages
+	goOn         = 800 * time.Millisecond // traffic after the fault is healed
+	answerSlack  = 15 * time.Second       // for the last answers
+	drainWithin  = 60 * time.Second       // for the last receipts
+	outageWithin = 10 * time.Second       // in which a fault's outage begins
+)
+
+// A round is one fault under traffic.
+type round struct {
+	cluster *cluster
+	book    *book
+	traffic *traffic
+	random  *rand.Rand
+	number  int
+	short   bool // of those who have little time
+
+	hurt     []disturbance
+	struck   time.Time // when the fault began
+	deaths   bool      // nodes may end by themselves
+	failover time.Duration
+}
+
+// A scene is a kind of fault.
+type scene struct {
+	name  string
+	nodes int  // that it needs
+	long  bool // takes more than some seconds a round
+	quiet bool // ESMEs of nodes that are not hurt must notice nothing
+	play  func(ctx context.Context, r *round) error
+}
+
+// strike notes that nodes are being hurt from now on, and that this is when the fault begins.
+func (r *round) strike(nodes ...*node) {
+	now := time.Now()
+	if r.struck.IsZero() {
+		r.struck = now
+	}
+	for _, n := range nodes {
+		r.hurt = append(r.hurt, disturbance{node: n.index, from: now})
+	}
+}
+
+// heal notes that nothing hurts those nodes any more. Their sessions may notice for a while.
+func (r *round) heal(nodes ...*node) {
+	for i := range r.hurt {
+		d := &r.hurt[i]
+		if d.to.IsZero() && slices.ContainsFunc(nodes, func(n *node) bool { return n.index == d.node }) {
+			d.to = time.Now().Add(closeBy)
+		}
+	}
+}
+
+// wound is strike for what lasts the whole round for all nodes.
+func (r *round) follower(ctx context.Context) (*node, error) {
+	leader, err := r.cluster.leader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	others := without(r.cluster.nodes, leader)
+	if len(others) == 0 {
+		return leader, nil
+	}
+	return others[r.random.IntN(len(others))], nil
+}
+
+// play runs the round, and judges it.
+func (r *round) play(ctx context.Context, s scene, load float64) (tally, error) {
+	c := r.cluster
+	if err := c.awaitReady(ctx, c.nodes...); err != nil {
+		return tally{}, fmt.Errorf("before the fault: %w", err)
+	}
+	r.number = r.book.begin()
+	since, limited := c.lab.api.mark(), c.lab.api.limitControls()
+	r.traffic = startTraffic(ctx, c, r.book, load)
+	defer r.traffic.close()
+	err := r.flow(ctx)
+	if err == nil {
+		if err = s.play(ctx, r); err != nil {
+			err = fmt.Errorf("the fault: %w", err)
+		}
+	}
+	c.lab.fabric.clear()
+	if err == nil {
+		err = r.settle(ctx)
+	}
+	r.traffic.close()
+	err = errors.Join(err, r.endings())
+	entries := c.lab.api.entries(since)
+	t := r.book.judge(r.number, byKey(entries), r.hurt)
+	t.callsPerSecond = mostCalls(entries)
+	t.overPhone = c.lab.api.limitControls() - limited
+	r.measure()
+	return t, err
+}
+
+// flow waits until messages are accepted through every node.
+func (r *round) flow(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flowWithin)
+	defer cancel()
+	began := time.Now()
+	for _, n := range r.cluster.nodes {
+		if err := until(ctx, func() error {
+			if got := r.book.since(began, n.index); got < flowCount {
+				return fmt.Errorf("%s has accepted %d messages", n.id, got)
+			}
+			return nil
+		}); err != nil {
+			return fmt.Errorf("before the fault: %w", err)
+		}
+	}
+	return pause(ctx, time.Duration(r.random.IntN(300))*time.Millisecond)
+}
+
+// settle waits until all is well again, and everything that was accepted has its receipt.
+func (r *round) settle(ctx context.Context) error {
+	if err := r.cluster.awaitReady(ctx, r.cluster.nodes...); err != nil {
+		return fmt.Errorf("after the fault: %w", err)
+	}
+	r.heal(r.cluster.nodes...)
+	if err := pause(ctx, goOn); err != nil {
+		return err
+	}
+	r.traffic.stop()
+	if err := r.drained(ctx, answerSlack, func() error {
+		if answers, _ := r.book.waiting(); answers > 0 {
+			return fmt.Errorf("%d submit_sm without answer", answers)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return r.drained(ctx, drainWithin, func() error {
+		if _, receipts := r.book.waiting(); receipts > 0 {
+			return fmt.Errorf("%d receipts missing", receipts)
+		}
+		if n := r.cluster.lab.api.unreported(); n > 0 {
+			return fmt.Errorf("%d reports not pushed", n)
+		}
+		return nil
+	})
+}
+
+// drained waits until f is content. That it is not in time is for the verdict to say, and in whose favour.
+func (r *round) drained(ctx context.Context, within time.Duration, f func() error) error {
+	wait, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := until(wait, f)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("not drained within %v: %w", within, err)
+	}
+	return nil
+}
+
+// endings are the nodes that ended by themselves although they had no reason to.
+func (r *round) endings() error {
+	var list []string
+	for _, n := range r.cluster.nodes {
+		for _, e := range n.proc.takeEndings() {
+			list = append(list, fmt.Sprintf("%s at %s: %v", n.id, clock(e.at), e.err))
+		}
+	}
+	if len(list) == 0 || r.deaths {
+		return nil
+	}
+	return fmt.Errorf("ended by themselves: %s", strings.Join(list, "; "))
+}
+
+// measure finds how long the nodes that were not hurt accepted nothing; in a cluster of one, how long it did.
+func (r *round) measure() {
+	if r.struck.IsZero() {
+		return
+	}
+	for _, n := range r.cluster.nodes {
+		hit := slices.ContainsFunc(r.hurt, func(d disturbance) bool { return d.node == n.index })
+		if !hit || len(r.hurt) >= len(r.cluster.nodes) {
+			r.failover = max(r.failover, r.book.outage(n.index, r.struck, outageWithin))
+		}
+	}
+}
