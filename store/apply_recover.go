@@ -3,11 +3,15 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+
+	bolt "go.etcd.io/bbolt"
 )
 
-// recover applies a Recover.
+// recover applies a Recover. It notes where the epoch ended as far as it is known here: what has numbers
+// above that in it, others have sent.
 func (t *txn) recover(c *Recover) None {
 	m := &t.meta
+	t.put(bktMeta, epochKey(m.epoch), append(key8(m.nextAttempt), key8(uint64(t.at))...))
 	m.epoch++
 	for _, next := range []*uint64{&m.nextNumber, &m.nextAttempt, &m.nextReceipt, &m.nextOrphan, &m.nextSend} {
 		*next += c.Leap
@@ -17,6 +21,40 @@ func (t *txn) recover(c *Recover) None {
 		t.hold(n, c.DueAt)
 	}
 	return None{}
+}
+
+// epochKey is where the bucket meta says how an epoch ended: its last attempt and the time.
+func epochKey(epoch uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte(metaEpoch), epoch)
+}
+
+// Recovered returns the time of the last Recover; 0 if there was none.
+func (s *Store) Recovered() (at int64, err error) {
+	err = s.read(func(tx *bolt.Tx) error {
+		h, err := readHeader(tx)
+		if v := bktMeta.find(tx).Get(epochKey(h.meta.epoch - 1)); len(v) == 16 {
+			at = int64(binary.BigEndian.Uint64(v[8:]))
+		}
+		return err
+	})
+	return at, err
+}
+
+// LostOutID reports whether an OutId is of a call of this cluster that is not known here: of an epoch
+// that a Recover ended, and later than all that was known of it. A message with Status.Held may have been
+// sent by it.
+func (s *Store) LostOutID(outID string) (lost bool, err error) {
+	cluster, epoch, id, err := ParseOutID(outID)
+	if err != nil {
+		return false, nil // somebody else's
+	}
+	err = s.read(func(tx *bolt.Tx) error {
+		b := bktMeta.find(tx)
+		v := b.Get(epochKey(epoch))
+		lost = string(b.Get([]byte(metaCluster))) == cluster && len(v) == 16 && uint64(id) > binary.BigEndian.Uint64(v)
+		return nil
+	})
+	return lost, err
 }
 
 // forgetNodes drops every node with its tokens and binds: those that are left start anew.

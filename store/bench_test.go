@@ -61,7 +61,7 @@ func BenchmarkApplyAccept(b *testing.B) {
 	for _, n := range []int{64, 400} {
 		for _, sync := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%d/sync=%t", n, sync), func(b *testing.B) {
-				s, err := Open(filepath.Join(b.TempDir(), "state"), Options{NoSync: !sync})
+				s, err := Open(filepath.Join(b.TempDir(), "state"), Options{ClusterID: "bench", NoSync: !sync})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -87,9 +87,24 @@ func BenchmarkApplyAccept(b *testing.B) {
 	}
 }
 
+// BenchmarkHash is what the rolling hash costs for one accepted message: to be held against
+// BenchmarkApplyAccept.
+func BenchmarkHash(b *testing.B) {
+	m, due := benchMessage(1), dueKey(ActionSend, 1700000000000, 1)
+	raw, status := appendMessage(nil, &m), appendStatus(nil, &Status{State: StateAccepted, Action: ActionSend})
+	key := key8(1)
+	t := &txn{machine: &machine{}}
+	for b.Loop() {
+		t.hashChange(hashPut, bktMessages, key, raw)
+		t.hashChange(hashPut, bktDue, due, nil)
+		t.hashChange(hashPut, bktStates, key, status)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N), "ns/message")
+}
+
 // BenchmarkApplyAcceptDedupe accepts messages whose contents are remembered: 2 s of 200,000/s.
 func BenchmarkApplyAcceptDedupe(b *testing.B) {
-	s, err := Open(filepath.Join(b.TempDir(), "state"), Options{NoSync: true})
+	s, err := Open(filepath.Join(b.TempDir(), "state"), Options{ClusterID: "bench", NoSync: true})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -123,7 +138,7 @@ func cpuTime(b *testing.B) int64 {
 
 // BenchmarkLifecycle carries messages through their five commits, 100 to a command.
 func BenchmarkLifecycle(b *testing.B) {
-	s, err := Open(filepath.Join(b.TempDir(), "state"), Options{NoSync: true})
+	s, err := Open(filepath.Join(b.TempDir(), "state"), Options{ClusterID: "bench", NoSync: true})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -223,7 +238,7 @@ func (l *life) delivered(n int) {
 // their reports. The file is in the page cache.
 func BenchmarkOpen1M(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "state")
-	s, err := Open(path, Options{NoSync: true})
+	s, err := Open(path, Options{ClusterID: "bench", NoSync: true})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -241,7 +256,7 @@ func BenchmarkOpen1M(b *testing.B) {
 		if err := s.Close(); err != nil {
 			b.Fatal(err)
 		}
-		if s, err = Open(path, Options{NoSync: true}); err != nil {
+		if s, err = Open(path, Options{ClusterID: "bench", NoSync: true}); err != nil {
 			b.Fatal(err)
 		}
 	}

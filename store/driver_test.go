@@ -88,11 +88,15 @@ func (d *driver) next() Command {
 // node makes a command about nodes, binds and the policy.
 func (d *driver) node() Command {
 	session := uint64(d.pick(4))
-	switch d.pick(6) {
+	switch d.pick(12) {
 	case 0:
 		d.inc++
 		d.seq = 0
 		return &NodeUp{Node: "n1", Incarnation: d.inc}
+	case 6:
+		return &NodeUp{Node: "n1", Incarnation: max(1, d.inc-uint64(d.pick(2)))} // again, or late
+	case 7, 8, 9, 10, 11:
+		return d.cluster()
 	case 1:
 		return &BindClose{Node: "n1", Incarnation: d.inc, Session: session}
 	case 2:
@@ -100,6 +104,32 @@ func (d *driver) node() Command {
 	}
 	b := Bind{Node: "n1", Incarnation: d.inc + uint64(d.pick(8)/7), Session: session, Account: d.account(), Since: d.h.now}
 	return &BindOpen{Bind: b, Limit: 2}
+}
+
+// cluster makes a command about the cluster, once the version allows it.
+func (d *driver) cluster() Command {
+	k := d.pick(7)
+	if d.h.ClusterVersion() < 2 {
+		k = d.pick(2)
+	}
+	switch k {
+	case 0:
+		return &Raise{Version: uint64(d.pick(3))}
+	case 1:
+		return &Genesis{ClusterID: []string{"test", "Test", ""}[d.pick(3)]}
+	case 2:
+		return &Mark{}
+	case 3:
+		index, hash := d.h.Marked()
+		if d.chance(30) {
+			index, hash = index+1, hash+1 // of another Mark: it says nothing
+		}
+		return &Verify{Mark: index, Hash: hash}
+	case 4:
+		d.seq = 0
+		return &Recover{Leap: uint64(d.pick(3)), DueAt: d.soon()}
+	}
+	return &NodeDown{Node: "n1", Incarnation: d.inc - uint64(d.pick(4)/3)}
 }
 
 func (d *driver) accept() Command {

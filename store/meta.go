@@ -17,6 +17,7 @@ const (
 	metaCluster       = "cluster"       // the cluster id
 	metaState         = "state"         // the record meta
 	metaConfiguration = "configuration" // Raft's last one
+	metaEpoch         = "epoch"         // and an epoch that has ended, in 8 octets: its last attempt, the time
 )
 
 // actionCount and stateCount are the sizes of tables by Action and State.

@@ -140,3 +140,30 @@ func (m *model) compareRecent(h *harness) error {
 	}
 	return nil
 }
+
+// recover: everything about nodes is forgotten, and whatever may have been sent is held, under an attempt
+// that has its number.
+func (m *model) recover(c *Recover) {
+	m.epoch++
+	m.numbers += c.Leap
+	m.attemptIDs += c.Leap
+	m.seqs += c.Leap
+	m.orphanIDs += c.Leap
+	m.incarnation = 0
+	clear(m.binds)
+	clear(m.results)
+	clear(m.lowest)
+	for n := Number(1); n <= Number(m.numbers); n++ {
+		x := m.messages[n]
+		if x == nil || x.State == StateFinal || x.State == StatePart || x.State == StateJoined || x.SendAt > m.now+60_000 {
+			continue
+		}
+		m.set(n, StateUncertain, ActionResolve, c.DueAt)
+		x.Held = true
+		if x.Attempt == 0 {
+			m.attemptIDs++
+			x.Attempt = AttemptID(m.attemptIDs)
+			m.attempts[x.Attempt] = &modelAttempt{begun: x.AcceptedAt, members: []Number{n}, charges: map[Number]modelCharge{}}
+		}
+	}
+}

@@ -28,6 +28,7 @@ type model struct {
 	open        map[string]int      // messages that count, by account
 	orphans     map[uint64]int64
 	orphanIDs   uint64
+	epoch       uint64
 	heads       map[Number]Number // of those that are in a group
 	recent      map[modelContent]modelFirst
 }
@@ -72,7 +73,7 @@ func newModel() *model {
 		messages: map[Number]*modelMessage{}, attempts: map[AttemptID]*modelAttempt{}, outbox: map[uint64]Number{},
 		results: map[Token]*AcceptResult{}, lowest: map[uint64]uint64{}, binds: map[sessionKey]string{},
 		phones: map[string][]modelCharge{}, tokens: map[string]*big.Rat{}, filled: map[string]int64{}, open: map[string]int{},
-		orphans: map[uint64]int64{}, heads: map[Number]Number{}, recent: map[modelContent]modelFirst{},
+		epoch: 1, orphans: map[uint64]int64{}, heads: map[Number]Number{}, recent: map[modelContent]modelFirst{},
 	}
 }
 
@@ -160,6 +161,18 @@ func (m *model) node(c Command) Result {
 	case *BindClose:
 		delete(m.binds, sessionKey{c.Node, c.Incarnation, c.Session})
 		return None{}
+	case *NodeDown:
+		for k := range m.binds {
+			if k.incarnation == c.Incarnation {
+				delete(m.binds, k)
+			}
+		}
+		return None{}
+	case *Genesis, *Raise, *Mark, *Verify:
+		return None{}
+	case *Recover:
+		m.recover(c)
+		return None{}
 	case *PutPolicy:
 		if c.Base != m.policy {
 			return &PolicyResult{Version: m.policy}
@@ -174,6 +187,7 @@ func (m *model) node(c Command) Result {
 func (m *model) set(n Number, s State, a Action, due int64) {
 	x := m.messages[n]
 	x.State, x.Action, x.DueAt, x.ChangedAt = s, a, due, m.now
+	x.Held = x.Held && s == StateUncertain
 	x.Revision++
 }
 
@@ -188,7 +202,7 @@ func (m *model) begin(c *Begin) Result {
 		if len(att.members) > 0 {
 			m.attemptIDs++
 			begun.ID = AttemptID(m.attemptIDs)
-			begun.OutID = outID("test", 1, begun.ID)
+			begun.OutID = outID("test", m.epoch, begun.ID)
 			m.attempts[begun.ID] = att
 			for _, n := range att.members {
 				m.messages[n].Attempt = begun.ID

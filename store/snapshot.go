@@ -75,36 +75,65 @@ func (s *Store) Restore(r io.Reader) error {
 	if s.failed != nil {
 		return s.failed
 	}
-	if err := s.restore(r); err != nil {
+	temp := s.path + restoreSuffix
+	err := receive(r, temp)
+	if err == nil {
+		err = s.takeOver(temp)
+	}
+	if err != nil {
+		return fmt.Errorf("restore: %w", errors.Join(err, removeLeftovers(s.path)))
+	}
+	return nil
+}
+
+// RestoreFile is Restore for a snapshot that is complete in a file on the same disk: it is moved, not
+// copied. The file is gone when RestoreFile returns nil. With an error, or after a crash before the
+// rename, it is where it was; after the rename it is the state.
+func (s *Store) RestoreFile(path string) error {
+	if s.failed != nil {
+		return s.failed
+	}
+	err := syncFile(path)
+	if err == nil {
+		err = s.takeOver(path)
+	}
+	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
 	return nil
 }
 
-func (s *Store) restore(r io.Reader) error {
-	temp := s.path + restoreSuffix
-	if err := receive(r, temp); err != nil {
-		return errors.Join(err, removeLeftovers(s.path))
+// syncFile makes sure that a file's octets are on the disk before its name says that they are.
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
 	}
-	h, err := s.inspect(temp, true)
+	return errors.Join(f.Chmod(0o600), f.Sync(), f.Close())
+}
+
+// takeOver makes a complete, synced file the state, if it is a sound one of this cluster; one that is not
+// ahead of the state is removed.
+func (s *Store) takeOver(path string) error {
+	h, err := s.inspect(path, true)
 	switch {
 	case err != nil:
+		return err
 	case s.foreign(&h):
-		err = fmt.Errorf("the snapshot is of cluster %q, this node of %q", h.cluster, s.machine.cluster)
+		return fmt.Errorf("the snapshot is of cluster %q, this node of %q", h.cluster, s.machine.cluster)
 	case h.meta.index <= s.machine.meta.index:
 		s.log.Info("snapshot is not ahead of the state, kept the state", "index", h.meta.index)
-		return removeLeftovers(s.path)
+		return os.Remove(path)
 	}
+	l, err := s.load(path)
 	if err != nil {
-		return errors.Join(err, removeLeftovers(s.path))
+		return err
 	}
-	l, err := s.load(temp)
-	if err != nil {
-		return errors.Join(err, removeLeftovers(s.path))
-	}
-	if err := install(temp, s.path); err != nil {
-		// Which of the two files is in place is not known: only a new start can tell.
-		s.failed = fmt.Errorf("restore: %w", err)
+	if err := install(path, s.path); err != nil {
+		if _, gone := os.Stat(path); gone != nil {
+			// Whether the rename will outlive a crash is not known: only a new start can tell.
+			s.failed = fmt.Errorf("restore: %w", err)
+		}
 		return errors.Join(err, l.file.close())
 	}
 	return s.swap(l)
