@@ -184,6 +184,98 @@ func TestRestoreThatFails(t *testing.T) {
 		}
 		h.grow(6, 5)
 	}
+	for name, octets := range map[string][]byte{
+		"cut short": raw[:len(raw)/2], "nothing": {}, "damaged": damaged, "not a store": []byte(strings.Repeat("x", 1<<15)),
+	} {
+		h := newHarness(t)
+		h.grow(5, 20)
+		want, path := h.sum(), h.received(octets)
+		if err := h.RestoreFile(path); err == nil || h.sum() != want {
+			t.Errorf("file %s: %v", name, err)
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("file %s: it is gone: %v", name, err)
+		}
+		h.grow(6, 5)
+	}
+}
+
+// TestRestoreFileThatCannotBeMoved: a rename that did not happen leaves the node as it was.
+func TestRestoreFileThatCannotBeMoved(t *testing.T) {
+	source := newHarness(t)
+	source.grow(1, 50)
+	h := newHarness(t)
+	h.grow(3, 20)
+	want, path := h.sum(), h.received(source.snapshot())
+	own := h.Store.path
+	h.Store.path = filepath.Join(filepath.Dir(own), "not there", "state")
+	if err := h.RestoreFile(path); !errors.Is(err, os.ErrNotExist) || h.sum() != want {
+		t.Errorf("moved into a folder that is not there: %v", err)
+	}
+	h.Store.path = own
+	h.grow(4, 5)
+	if err := h.RestoreFile(path); err != nil {
+		t.Errorf("at the second try: %v", err)
+	}
+	if h.sum() != source.sum() {
+		t.Error("another state")
+	}
+}
+
+// received writes octets to a file in the store's own folder.
+func (h *harness) received(octets []byte) (path string) {
+	h.t.Helper()
+	path = filepath.Join(filepath.Dir(h.path), "received")
+	if err := os.WriteFile(path, octets, 0o644); err != nil {
+		h.t.Fatal(err)
+	}
+	return path
+}
+
+// TestRestoreFileMoves: the file becomes the state without being copied, and is the owner's alone.
+func TestRestoreFileMoves(t *testing.T) {
+	source := newHarness(t)
+	source.grow(1, 300)
+	h := newHarness(t)
+	h.grow(3, 20)
+	path := h.received(source.snapshot())
+	moved, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.RestoreFile(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file is still there: %v", err)
+	}
+	if is, err := os.Stat(h.path); err != nil || !os.SameFile(is, moved) || is.Mode().Perm() != 0o600 {
+		t.Errorf("the state is %v, %v", is, err)
+	}
+	if h.sum() != source.sum() {
+		t.Error("another state")
+	}
+	h.index, h.now = source.index, source.now
+	for range 2 {
+		source.grow(4, 50)
+		h.grow(4, 50)
+		if h.sum() != source.sum() {
+			t.Error("after the restore the nodes went different ways")
+		}
+		h.restart()
+	}
+	want := h.sum()
+	path = h.received(source.snapshot()) // of our own past
+	if err := h.RestoreFile(path); err != nil || h.sum() != want {
+		t.Errorf("our own past: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("our own past is still there: %v", err)
+	}
+	if err := h.RestoreFile(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	h.grow(5, 5)
 }
 
 // TestCrashWhileRestoring puts on disk what a crash at each step of a Restore leaves.
@@ -222,6 +314,36 @@ func TestCrashWhileRestoring(t *testing.T) {
 		}
 		if left, _ := filepath.Glob(h.path + ".*"); len(left) > 0 {
 			t.Errorf("%s: left behind: %v", tt.name, left)
+		}
+	}
+}
+
+// TestCrashWhileMoving is the same for RestoreFile: the received file is where it was until it is the state.
+func TestCrashWhileMoving(t *testing.T) {
+	source := newHarness(t)
+	source.grow(1, 100)
+	raw := source.snapshot()
+	for _, moved := range []bool{false, true} {
+		h := newHarness(t)
+		h.grow(5, 20)
+		want := h.sum()
+		h.Store.Close() // before the rename nothing else has been written
+		path := h.received(raw)
+		if moved {
+			if err := os.Rename(path, h.path); err != nil {
+				t.Fatal(err)
+			}
+			want = source.sum()
+		}
+		h.open()
+		if h.sum() != want {
+			t.Errorf("moved %t: the state is neither the old nor the new one", moved)
+		}
+		if moved {
+			continue
+		}
+		if err := h.RestoreFile(path); err != nil || h.sum() != source.sum() {
+			t.Errorf("again after the crash: %v", err)
 		}
 	}
 }
