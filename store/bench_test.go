@@ -234,10 +234,9 @@ func (l *life) delivered(n int) {
 	}
 }
 
-// BenchmarkOpen1M opens a file with 1,000,000 open messages, half of them sent and waiting for
-// their reports. The file is in the page cache.
-func BenchmarkOpen1M(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "state")
+// openMillion makes a file with 1,000,000 open messages, half of them sent and waiting for their reports.
+func openMillion(b *testing.B, path string) *life {
+	b.Helper()
 	s, err := Open(path, Options{ClusterID: "bench", NoSync: true})
 	if err != nil {
 		b.Fatal(err)
@@ -249,6 +248,13 @@ func BenchmarkOpen1M(b *testing.B) {
 			l.finish(l.begin(numbers))
 		}
 	}
+	return l
+}
+
+// BenchmarkOpen1M opens a file with 1,000,000 open messages. The file is in the page cache.
+func BenchmarkOpen1M(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "state")
+	s := openMillion(b, path).s
 	size := float64(s.Figures().FileSize) / 1e6
 	b.ResetTimer()
 	start := cpuTime(b)
@@ -256,6 +262,7 @@ func BenchmarkOpen1M(b *testing.B) {
 		if err := s.Close(); err != nil {
 			b.Fatal(err)
 		}
+		var err error
 		if s, err = Open(path, Options{ClusterID: "bench", NoSync: true}); err != nil {
 			b.Fatal(err)
 		}
@@ -266,4 +273,37 @@ func BenchmarkOpen1M(b *testing.B) {
 		b.Fatalf("opened with %+v", f)
 	}
 	s.Close()
+}
+
+// BenchmarkRecover1M begins a new epoch with 1,000,000 open messages, with fsync; again and again, which
+// holds those that are held.
+func BenchmarkRecover1M(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "state")
+	l := openMillion(b, path)
+	if err := l.s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	var err error
+	if l.s, err = Open(path, Options{}); err != nil {
+		b.Fatal(err)
+	}
+	defer l.s.Close()
+	before := float64(l.s.Figures().FileSize) / 1e6
+	l.apply(&Raise{Version: 2})
+	b.ResetTimer()
+	start := cpuTime(b)
+	for b.Loop() {
+		l.apply(&Recover{Leap: 1 << 20, DueAt: l.now})
+		if f := l.s.Figures(); f.Messages[StateUncertain] != 1_000_000 || f.Due[ActionResolve] != 1_000_000 {
+			b.Fatalf("recovered: %+v", f)
+		}
+	}
+	b.ReportMetric(float64(cpuTime(b)-start)/float64(b.N)/1e9, "cpu-s/op")
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(u.Maxrss)/1e3, "MB-memory")
+	b.ReportMetric(before, "MB-before")
+	b.ReportMetric(float64(l.s.Figures().FileSize)/1e6, "MB-after")
 }
