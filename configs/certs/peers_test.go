@@ -1,6 +1,7 @@
 package certs_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"smppbridge/configs/certs"
@@ -140,9 +142,9 @@ func TestNodesShakeHands(t *testing.T) {
 	if _, _, err, _ := meet(t, nodes[1].Server(), old); err == nil {
 		t.Error("TLS 1.2 is spoken")
 	}
-	old = nodes[0].Server()
-	old.GetConfigForClient, old.MaxVersion = nil, tls.VersionTLS12
-	old.MinVersion = tls.VersionTLS12
+	p := issue(t, ours, "n4", 0, hour)
+	old, _ = showing(t, &p)
+	old.MaxVersion = tls.VersionTLS12
 	if _, _, _, err := meet(t, old, nodes[1].Client()); err == nil {
 		t.Error("TLS 1.2 is spoken by a client")
 	}
@@ -210,17 +212,19 @@ func TestRotation(t *testing.T) {
 	old, next := newAuthority(t), newAuthority(t)
 	ids := []string{"n1", "n2", "n3"}
 	files, nodes := make([]certs.PeerFiles, 3), make([]*certs.Peers, 3)
+	servers, clients := make([]*tls.Config, 3), make([]*tls.Config, 3) // made once, as a node does
 	for i, id := range ids {
 		files[i] = peerFiles(t, old, issue(t, old, id, 0, hour))
 		nodes[i] = loadPeers(t, files[i])
+		servers[i], clients[i] = nodes[i].Server(), nodes[i].Client()
 	}
 	all := func(step string) {
 		t.Helper()
 		for i := range nodes {
 			wantReload(t, nodes[i], true, "")
-			for _, a := range nodes {
-				for _, b := range nodes {
-					if _, _, serverErr, clientErr := meet(t, a.Server(), b.Client()); serverErr != nil || clientErr != nil {
+			for _, server := range servers {
+				for _, client := range clients {
+					if _, _, serverErr, clientErr := meet(t, server, client); serverErr != nil || clientErr != nil {
 						t.Fatalf("%s of %s: %v, %v", step, ids[i], serverErr, clientErr)
 					}
 				}
@@ -242,8 +246,11 @@ func TestRotation(t *testing.T) {
 	}
 	all("old CA away")
 	late := loadNode(t, old, "n4")
-	if _, _, err, _ := meet(t, nodes[0].Server(), late.Client()); err == nil {
+	if _, _, err, _ := meet(t, servers[0], late.Client()); err == nil {
 		t.Error("a certificate of the old CA is still taken")
+	}
+	if _, _, _, err := meet(t, late.Server(), clients[0]); err == nil {
+		t.Error("a server's certificate of the old CA is still taken")
 	}
 }
 
@@ -308,10 +315,35 @@ func TestExpiredCertificate(t *testing.T) {
 	put(t, files.Cert, expired.Cert)
 	put(t, files.Key, expired.Key)
 	wantReload(t, p, true, "has expired")
-	wantReload(t, p, false, "has expired") // though the error tells the time
 	if _, _, serverErr, clientErr := meet(t, p.Server(), p.Client()); serverErr != nil || clientErr != nil {
 		t.Errorf("the good certificate was given up: %v, %v", serverErr, clientErr)
 	}
+}
+
+// TestExpiredCertificateIsToldOnce, though the error tells the time.
+func TestExpiredCertificateIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // also the certificates' time is the bubble's
+		ours, log := newAuthority(t), new(logged)
+		files := peerFiles(t, ours, issue(t, ours, "n1", 0, hour))
+		p, err := certs.LoadPeers(files, log.logger())
+		if err != nil {
+			t.Fatal(err)
+		}
+		expired := issue(t, ours, "n1", 3*hour, -2*hour)
+		put(t, files.Cert, expired.Cert)
+		put(t, files.Key, expired.Key)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		time.Sleep(time.Minute)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(log.String(), "has expired"); n != 1 {
+			t.Errorf("told %d times:\n%s", n, log)
+		}
+	})
 }
 
 // TestNotAfterIsTheChains: a CA that ends before the certificate ends it too.
