@@ -14,6 +14,7 @@ import (
 const (
 	courierTick = 5 * time.Millisecond   // how often outboxes are looked at under load
 	courierIdle = 200 * time.Millisecond // and when nothing changes
+	lastMoment  = 2 * time.Second        // for what is under way when the bridge stops
 )
 
 // courier delivers receipts to the sessions of this node. Each account that had a receiver
@@ -25,11 +26,22 @@ type courier struct {
 	mailboxes map[string]*mailbox     // guarded by mu; by account
 	tasks     []func(context.Context) // guarded by mu; to be started
 
-	wake chan struct{} // capacity 1: tasks or mailboxes are new
+	wake      chan struct{} // capacity 1: tasks or mailboxes are new
+	witnesses witnesses     // which answers other nodes' sessions have written
+	metrics   *courierMetrics
 }
 
 func newCourier(b *Bridge) *courier {
-	return &courier{b: b, mailboxes: make(map[string]*mailbox), wake: make(chan struct{}, 1)}
+	c := &courier{
+		b:         b,
+		mailboxes: make(map[string]*mailbox),
+		wake:      make(chan struct{}, 1),
+		witnesses: witnesses{b: b, nodes: make(map[string]*witness)},
+		metrics:   newCourierMetrics(b.cfg.Registerer),
+	}
+	b.cluster.Answer(subjectInFlight, c.answerInFlight)
+	b.cluster.Answer(subjectWritten, c.answerWritten)
+	return c
 }
 
 // join adds a receiver.
@@ -55,7 +67,20 @@ func (c *courier) leave(s *session) {
 	}
 }
 
-// background runs f in a goroutine of the courier's, which run waits for.
+// settled waits until the receipts that s has answered are out of the outbox, or ctx ends. After it s's bind may go from
+// the state: whoever owns its receipts then does not deliver those again.
+func (c *courier) settled(ctx context.Context, s *session) error {
+	c.mu.Lock()
+	box := c.mailboxes[s.account]
+	c.mu.Unlock()
+	if box == nil {
+		return nil
+	}
+	return box.awaitSettled(ctx)
+}
+
+// background runs f in a goroutine of the courier's, which run waits for. Its context lives on for a moment when the
+// bridge stops: places are given back, answers committed.
 func (c *courier) background(f func(context.Context)) {
 	c.mu.Lock()
 	c.tasks = append(c.tasks, f)
@@ -75,14 +100,30 @@ func (c *courier) run(ctx context.Context) error {
 			g.Go(func() error { return box.run(ctx) })
 		}
 		for _, f := range tasks {
-			g.Go(func() error { f(ctx); return nil })
+			g.Go(func() error { inLastMoment(ctx, f); return nil })
 		}
 		select {
 		case <-ctx.Done():
+			_, tasks := c.fresh()
+			for _, f := range tasks {
+				g.Go(func() error { inLastMoment(ctx, f); return nil })
+			}
 			return g.Wait()
 		case <-c.wake:
 		}
 	}
+}
+
+// inLastMoment calls f with a context that ends a moment after ctx.
+func inLastMoment(ctx context.Context, f func(context.Context)) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		sleep(late, lastMoment)
+		cancel()
+	})
+	defer stop()
+	f(late)
 }
 
 // fresh returns the mailboxes and tasks that do not run yet.

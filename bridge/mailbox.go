@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -21,7 +20,7 @@ const (
 	receiptKept    = 72 * time.Hour  // an entry older than that is dropped
 )
 
-// mailbox delivers one account's receipts to its receivers on this node.
+// mailbox delivers one account's receipts to its receivers on this node: those that this node owns (owner.go).
 type mailbox struct {
 	b       *Bridge
 	account string
@@ -30,25 +29,46 @@ type mailbox struct {
 	wake chan struct{} // capacity 1: something below changed, or the outbox did
 
 	mu        sync.Mutex
-	receivers []*receiver // guarded by mu
-	results   []delivered // guarded by mu; answers not looked at yet
+	receivers []*receiver   // guarded by mu
+	deserted  bool          // guarded by mu; there was a moment without receivers
+	results   []delivered   // guarded by mu; answers not looked at yet
+	handed    uint64        // guarded by mu; answers that have come, in all
+	settled   uint64        // guarded by mu; of those, how many leave nothing to be removed from the outbox
+	progress  chan struct{} // guarded by mu; closed and replaced when settled grows
+	handovers []handover    // guarded by mu; not looked at yet
+	inquiries []inquiry     // guarded by mu; not answered yet
 
 	// Touched by the goroutine of run only.
-	cursor   uint64        // outbox entries up to here were read
-	held     []*parcel     // read, and to be delivered when their time has come; in order
-	inFlight int           // deliver_sm without an answer
-	next     int           // receiver to begin with
-	done     []uint64      // entries to be removed from the outbox
-	removed  chan []uint64 // a proposal that removes entries has ended: what is left to remove
-	removing bool
+	share    share
+	since    uint64             // index by which this node has receivers: others must have applied it
+	known    map[uint64]*parcel // by Seq; all that is held, in flight, or answered and still in the outbox
+	held     []*parcel          // to be delivered when their time has come; in order
+	inFlight int                // deliver_sm without an answer
+	next     int                // receiver to begin with
+	reading  reading
+	again    bool // the outbox is to be read from its beginning
+	moved    bool // because other nodes' receipts are this one's now
+	removing removing
 }
 
 // parcel is a receipt that this mailbox is to deliver.
 type parcel struct {
 	store.Receipt
-	tries int
-	after time.Time // not before
+	stage   stage
+	tries   int
+	after   time.Time // not before
+	epoch   uint64    // of the share when it was last seen in the outbox
+	written bool      // its submit_sm_resp is
 }
+
+// A stage is where a parcel is.
+type stage uint8
+
+const (
+	waiting  stage = iota // held
+	flying                // its deliver_sm has no answer yet
+	answered              // to be removed from the outbox
+)
 
 // delivered is the answer to a deliver_sm.
 type delivered struct {
@@ -61,8 +81,11 @@ type delivered struct {
 func newMailbox(b *Bridge, account string) *mailbox {
 	return &mailbox{
 		b: b, account: account,
-		wake:    make(chan struct{}, 1),
-		removed: make(chan []uint64, 1),
+		wake:     make(chan struct{}, 1),
+		progress: make(chan struct{}),
+		share:    share{self: b.cfg.NodeID},
+		known:    make(map[uint64]*parcel),
+		removing: removing{ended: make(chan bool, 1)},
 	}
 }
 
@@ -76,6 +99,7 @@ func (m *mailbox) add(s *session) {
 func (m *mailbox) remove(s *session) {
 	m.mu.Lock()
 	m.receivers = slices.DeleteFunc(slices.Clone(m.receivers), func(r *receiver) bool { return r.session == s })
+	m.deserted = m.deserted || len(m.receivers) == 0
 	m.mu.Unlock()
 	signal(m.wake)
 }
@@ -85,27 +109,35 @@ func (m *mailbox) remove(s *session) {
 func (m *mailbox) run(ctx context.Context) error {
 	timer := time.NewTimer(courierIdle)
 	defer timer.Stop()
+	defer func() { m.b.courier.metrics.waits(&m.reading.waits, 0) }()
 	for {
-		wait := m.round(ctx)
-		timer.Reset(wait)
+		timer.Reset(m.round(ctx))
 		select {
 		case <-ctx.Done():
 			return m.flush(context.WithoutCancel(ctx))
 		case <-m.wake:
-		case left := <-m.removed:
-			m.removing = false
-			m.done = append(left, m.done...)
+		case ok := <-m.removing.ended:
+			m.endRemoval(ok)
 		case <-timer.C:
 		}
 	}
 }
 
-// round looks at answers, reads new entries and sends what can be sent. It returns when to look
-// again if nothing happens.
+// round looks at answers and at who owns what, reads new entries and sends what can be sent. It returns when to
+// look again if nothing happens.
 func (m *mailbox) round(ctx context.Context) time.Duration {
+	began := time.Now()
 	m.settle()
-	m.read(ctx)
-	wait := m.send()
+	receivers, touch := m.look()
+	m.answerInquiries()
+	wait := m.ask(m.b.now())
+	if m.read(ctx) {
+		wait = 0
+	}
+	if touch {
+		wait = min(wait, m.send(receivers, began))
+	}
+	m.forget()
 	m.startRemoval(ctx)
 	return wait
 }
@@ -115,31 +147,45 @@ func (m *mailbox) settle() {
 	m.mu.Lock()
 	results := m.results
 	m.results = nil
+	m.removing.taken = m.handed
 	m.mu.Unlock()
 	now := m.b.now()
-	kept := len(m.held)
 	for _, r := range results {
 		m.inFlight--
 		r.to.answered(r.err)
+		p := r.parcel
 		switch {
 		case r.err == nil && r.status == smpp.StatusOK:
-			m.b.metrics.receipt("delivered", now.Sub(store.FromMillis(r.parcel.QueuedAt)))
-			m.done = append(m.done, r.parcel.Seq)
+			m.b.metrics.receipt("delivered", now.Sub(store.FromMillis(p.QueuedAt)))
+			m.finish(p)
 		case r.err == nil && !temporary(r.status):
-			m.discard(r.parcel, r.status)
+			m.discard(p, r.status)
 		case errors.Is(r.err, smpp.ErrClosed): // the session went: another one may have it at once
 			m.b.metrics.receipt("session_lost", 0)
-			m.held = append(m.held, r.parcel)
+			m.hold(p)
 		default: // refused for now, or not answered in time
 			m.b.metrics.receipt("deferred", 0)
-			r.parcel.after = now.Add(min(firstRedeliver<<min(r.parcel.tries, 10), lastRedeliver))
-			r.parcel.tries++
-			m.held = append(m.held, r.parcel)
+			p.after = now.Add(min(firstRedeliver<<min(p.tries, 10), lastRedeliver))
+			p.tries++
+			m.hold(p)
 		}
 	}
-	if len(m.held) > kept { // those that come back are the oldest
-		slices.SortFunc(m.held, func(a, b *parcel) int { return cmp.Compare(a.Seq, b.Seq) })
+}
+
+// hold puts a parcel where it waits for its turn. Those that come back are older than what is there: order is
+// made before they are sent.
+func (m *mailbox) hold(p *parcel) {
+	p.stage = waiting
+	if n := len(m.held); n > 0 && m.held[n-1].Seq > p.Seq {
+		m.reading.unordered = true
 	}
+	m.held = append(m.held, p)
+}
+
+// finish has a parcel removed from the outbox.
+func (m *mailbox) finish(p *parcel) {
+	p.stage = answered
+	m.removing.done = append(m.removing.done, p.Seq)
 }
 
 // discard gives up on a receipt that is refused for good.
@@ -147,7 +193,7 @@ func (m *mailbox) discard(p *parcel, st smpp.Status) {
 	m.b.log.Info("receipt refused for good", "system_id", m.account,
 		"message_id", p.Shape.Spell(p.Number), "status", st.String())
 	m.b.metrics.receipt("refused", 0)
-	m.done = append(m.done, p.Seq)
+	m.finish(p)
 }
 
 // temporary reports whether a deliver_sm_resp asks to try again later: what other message
@@ -160,49 +206,98 @@ func temporary(s smpp.Status) bool {
 	return false
 }
 
-// read takes new entries from the outbox, as many as there is room for.
-func (m *mailbox) read(ctx context.Context) {
-	for m.inFlight+len(m.held) < mailboxHeld {
-		list, err := m.b.store.Outbox(m.account, m.cursor, mailboxRead)
-		if err != nil {
-			m.b.log.ErrorContext(ctx, "read outbox", "system_id", m.account, "err", err)
-			return
-		}
-		for i := range list {
-			m.held = append(m.held, &parcel{Receipt: list[i]})
-			m.cursor = list[i].Seq
-		}
-		if len(list) < mailboxRead {
-			return
-		}
+// look finds out what this node owns now. touch says that it may deliver.
+func (m *mailbox) look() (receivers []*receiver, touch bool) {
+	m.mu.Lock()
+	receivers = m.receivers
+	deserted, handovers := m.deserted, m.handovers
+	m.deserted, m.handovers = false, nil
+	m.mu.Unlock()
+	now, s := m.b.now(), &m.share
+	touch = m.b.cluster.InTouch()
+	if s.look(m.b.store.Binds(m.account)) {
+		m.again, m.moved = true, true
+	}
+	if s.standing != absent && (deserted || len(receivers) == 0 || !has(s.nodes, s.self) || time.Since(s.touched) > touchGap) {
+		s.leave()
+		m.drop()
+	}
+	if touch {
+		s.touched = time.Now()
+	}
+	m.heed(handovers, now)
+	if s.standing == absent && touch && len(receivers) > 0 && has(s.nodes, s.self) {
+		m.come()
+	}
+	return receivers, touch
+}
+
+// drop lets go of what waits: it is in the outbox.
+func (m *mailbox) drop() {
+	for _, p := range m.held {
+		delete(m.known, p.Seq)
+	}
+	m.keep(m.held[:0])
+}
+
+// keep shortens held to what is left of it.
+func (m *mailbox) keep(rest []*parcel) {
+	clear(m.held[len(rest):])
+	m.held = rest
+}
+
+// answerInquiries tells other nodes what they asked. What was taken into account before binds every later round.
+func (m *mailbox) answerInquiries() {
+	m.mu.Lock()
+	inquiries := m.inquiries
+	m.inquiries = nil
+	m.mu.Unlock()
+	for _, q := range inquiries {
+		q.answer <- m.inFlightElsewhere()
 	}
 }
 
-// send gives the receivers what is ready, in order, round robin.
-func (m *mailbox) send() time.Duration {
+// take takes the answer to a deliver_sm, from any goroutine.
+func (m *mailbox) take(d delivered) {
 	m.mu.Lock()
-	receivers := m.receivers
+	m.results = append(m.results, d)
+	m.handed++
 	m.mu.Unlock()
-	if len(m.held) == 0 || len(receivers) == 0 {
-		return courierIdle
-	}
+	signal(m.wake)
+}
+
+// send gives the receivers what is ready, in order, round robin. It returns when to look again.
+func (m *mailbox) send(receivers []*receiver, began time.Time) time.Duration {
 	form := receiptForm{text: true, tlvs: true}
 	if a := m.b.policy.Load().accounts[m.account]; a != nil {
 		form = a.quirks
 	}
-	now := m.b.now()
-	wait := courierIdle
+	if m.reading.unordered {
+		slices.SortFunc(m.held, bySeq)
+		m.reading.unordered = false
+	}
+	now, wait := m.b.now(), courierIdle
+	waits := 0
 	rest := m.held[:0]
 	for i, p := range m.held {
-		switch {
-		case now.Sub(store.FromMillis(p.QueuedAt)) > receiptKept: // the reaper drops it
+		may := m.mayGo(p, now)
+		if may == goes && time.Since(began) > touchGap { // this process was stopped for a while
+			m.keep(append(rest, m.held[i:]...))
+			return 0
+		}
+		switch may {
+		case gone:
+			delete(m.known, p.Seq)
 			continue
-		case now.Before(p.after):
+		case later:
 			rest = append(rest, p)
 			continue
-		case !m.b.written(p.Origin):
-			// The submit_sm_resp goes first, or the ESME could not know the message_id.
+		case soon:
 			wait = courierTick
+			rest = append(rest, p)
+			continue
+		case elsewhere: // its answer wakes the mailbox
+			waits++
 			rest = append(rest, p)
 			continue
 		}
@@ -215,54 +310,45 @@ func (m *mailbox) send() time.Duration {
 			return courierTick
 		}
 	}
+	m.b.courier.metrics.waits(&m.reading.waits, waits)
 	m.keep(rest)
 	return wait
 }
 
-// keep shortens held to what is left of it.
-func (m *mailbox) keep(rest []*parcel) {
-	clear(m.held[len(rest):])
-	m.held = rest
-}
+// A turn says whether a parcel may be delivered.
+type turn uint8
 
-// answered takes the answer to a deliver_sm, from any goroutine.
-func (m *mailbox) answered(d delivered) {
-	m.mu.Lock()
-	m.results = append(m.results, d)
-	m.mu.Unlock()
-	signal(m.wake)
-}
+const (
+	goes      turn = iota
+	later          // not yet
+	soon           // its submit_sm_resp is not written yet, by a session of this node
+	elsewhere      // another node is to say something first
+	gone           // another node's, or not in the outbox any more
+)
 
-// startRemoval removes answered entries from the outbox, one proposal at a time: while it is
-// under way more gather.
-func (m *mailbox) startRemoval(ctx context.Context) {
-	if m.removing || len(m.done) == 0 {
-		return
+func (m *mailbox) mayGo(p *parcel, now time.Time) turn {
+	switch {
+	case !m.share.owns(p.Number):
+		return gone
+	case now.Sub(store.FromMillis(p.QueuedAt)) > receiptKept: // the reaper drops it
+		return gone
+	case now.Before(p.after):
+		return later
+	case m.share.barred(&p.Receipt):
+		return elsewhere
 	}
-	seqs := m.done
-	m.done = nil
-	m.removing = true
-	go func() { m.removed <- m.clear(ctx, seqs) }() // run takes the answer
-}
-
-// clear removes entries from the outbox; it returns those that could not be removed.
-func (m *mailbox) clear(ctx context.Context, seqs []uint64) []uint64 {
-	if _, err := m.b.settle(ctx, &store.Delivered{Account: m.account, Seqs: seqs}); err != nil {
-		return seqs
+	if !p.written {
+		// The submit_sm_resp goes first, or the ESME could not know the message_id.
+		if t := m.b.answerWritten(m, &p.Receipt); t != goes {
+			return t
+		}
+		p.written = true
 	}
-	return nil
-}
-
-// flush removes what was answered, within a moment: what is left is delivered twice.
-func (m *mailbox) flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if m.removing {
-		m.done = append(m.done, <-m.removed...)
+	if p.epoch != m.share.epoch {
+		if !m.waits(p.Seq) {
+			return gone
+		}
+		p.epoch = m.share.epoch
 	}
-	m.settle()
-	if len(m.done) > 0 {
-		m.clear(ctx, m.done)
-	}
-	return nil
+	return goes
 }

@@ -100,3 +100,15 @@ func (m *marks) sweep(written uint64) {
 	}
 	m.queue = m.queue[n:]
 }
+
+// wroteUpTo returns a mark up to which all answers have been written. Where marks are kept one by one there may
+// be later ones.
+func (s *session) wroteUpTo() uint64 {
+	m := &s.marks
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if written := s.Written(); !m.late || written < m.from {
+		return written
+	}
+	return m.from
+}

@@ -58,13 +58,14 @@ func (m *mailbox) offer(receivers []*receiver, form receiptForm, p *parcel) offe
 				pdu, made = f.deliverSM(&p.Receipt), f
 			}
 			err := to.DeliverSM(pdu, func(st smpp.Status, err error) {
-				m.answered(delivered{p, to, st, err})
+				m.take(delivered{p, to, st, err})
 			})
 			var se *smpp.StatusError
 			switch {
 			case err == nil:
 				to.inFlight++
 				m.inFlight++
+				p.stage = flying
 				return taken
 			case errors.As(err, &se): // it does not fit a deliver_sm, whoever receives it
 				m.discard(p, se.Status)
