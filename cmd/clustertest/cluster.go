@@ -33,7 +33,7 @@ type lab struct {
 
 // newLab makes namespaces for size nodes, and starts the API. All ends with ctx.
 func newLab(ctx context.Context, o options, dir string) (*lab, error) {
-	l := &lab{dir: dir, bin: o.programs, fabric: newFabric()}
+	l := &lab{dir: dir, bin: o.programs, fabric: newFabric(ctx)}
 	outside, err := newTUN(esmeIP(), apiIP())
 	if err != nil {
 		return nil, err
@@ -106,14 +106,16 @@ func (c *cluster) add(ctx context.Context, index int) (*node, error) {
 	return n, c.awaitReady(ctx, n)
 }
 
-// join has a running node made a voter.
-func (c *cluster) join(ctx context.Context, n *node) error {
+// join has a node that starts made a voter, as soon as it can be.
+func (c *cluster) join(ctx context.Context, n *node) error { return c.joinAt(ctx, c.nodes[0], n) }
+
+// joinAt is join with the member that is asked for it.
+func (c *cluster) joinAt(ctx context.Context, member, n *node) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := until(ctx, func() error { _, err := n.get(ctx, "/healthz"); return err }); err != nil {
-		return err
-	}
-	return c.nodes[0].smppctl(ctx, "cluster", "join", n.id, net.JoinHostPort(n.ip.String(), clusterPort))
+	return until(ctx, func() error {
+		return member.smppctl(ctx, "cluster", "join", n.id, net.JoinHostPort(n.ip.String(), clusterPort))
+	})
 }
 
 // until repeats f until it succeeds or ctx ends.

@@ -28,6 +28,7 @@ type fabric struct {
 	ports map[netip.Addr]*os.File // guarded by mu; the device behind an address
 	links map[direction]*link     // guarded by mu
 
+	done <-chan struct{}
 	wait sync.WaitGroup
 }
 
@@ -51,8 +52,9 @@ type parcel struct {
 // queueLength is how many packets a delayed link holds; what comes beyond is lost, as in a router.
 const queueLength = 4096
 
-func newFabric() *fabric {
-	return &fabric{ports: map[netip.Addr]*os.File{}, links: map[direction]*link{}}
+// newFabric returns one that carries packets until ctx ends.
+func newFabric(ctx context.Context) *fabric {
+	return &fabric{done: ctx.Done(), ports: map[netip.Addr]*os.File{}, links: map[direction]*link{}}
 }
 
 // attach connects a device, which has those addresses. Its packets are carried until it is closed.
@@ -71,14 +73,14 @@ func (f *fabric) attach(ctx context.Context, tun *os.File, ips ...net.IP) {
 			if err != nil {
 				return // closed
 			}
-			f.carry(ctx, buf[:n])
+			f.carry(buf[:n])
 		}
 	})
 }
 
 // set makes one direction as c says, from now on.
-func (f *fabric) set(ctx context.Context, from, to net.IP, c condition) {
-	f.link(ctx, direction{toAddr(from), toAddr(to)}).cond.Store(&c)
+func (f *fabric) set(from, to net.IP, c condition) {
+	f.link(direction{toAddr(from), toAddr(to)}).cond.Store(&c)
 }
 
 // clear makes all directions perfect.
@@ -96,7 +98,7 @@ func toAddr(ip net.IP) netip.Addr {
 }
 
 // link returns the link of a direction, which is made when it is first asked for.
-func (f *fabric) link(ctx context.Context, d direction) *link {
+func (f *fabric) link(d direction) *link {
 	f.mu.RLock()
 	l := f.links[d]
 	f.mu.RUnlock()
@@ -109,19 +111,19 @@ func (f *fabric) link(ctx context.Context, d direction) *link {
 		l = &link{queue: make(chan parcel, queueLength)}
 		l.cond.Store(&condition{})
 		f.links[d] = l
-		f.wait.Go(func() { f.deliverLate(ctx, l) })
+		f.wait.Go(func() { f.deliverLate(l) })
 	}
 	return l
 }
 
 // carry takes a packet from its sender: it is lost, delivered at once, or queued. The octets are the caller's.
-func (f *fabric) carry(ctx context.Context, packet []byte) {
+func (f *fabric) carry(packet []byte) {
 	const header = 20 // octets of IPv4's
 	if len(packet) < header || packet[0]>>4 != 4 {
 		return
 	}
 	d := direction{netip.AddrFrom4([4]byte(packet[12:16])), netip.AddrFrom4([4]byte(packet[16:20]))}
-	l := f.link(ctx, d)
+	l := f.link(d)
 	c := l.cond.Load()
 	switch {
 	case c.down || c.loss > 0 && rand.Float64() < c.loss:
@@ -144,19 +146,18 @@ func (l *link) add(packet []byte, delay time.Duration) {
 	}
 }
 
-// deliverLate delivers what is queued, each packet at its time and none before the one ahead of it, until
-// ctx ends.
-func (f *fabric) deliverLate(ctx context.Context, l *link) {
+// deliverLate delivers what is queued, each packet at its time and none before the one ahead of it.
+func (f *fabric) deliverLate(l *link) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-f.done:
 			return
 		case p := <-l.queue:
 			timer.Reset(time.Until(p.due))
 			select {
-			case <-ctx.Done():
+			case <-f.done:
 				return
 			case <-timer.C:
 			}

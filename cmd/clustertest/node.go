@@ -153,6 +153,9 @@ func (n *node) smppctl(ctx context.Context, args ...string) error {
 	return nil
 }
 
+// wipe empties the disk of a node that does not run.
+func (n *node) wipe() error { return os.RemoveAll(filepath.Join(n.disk.dir, "data")) }
+
 // close ends the node for good.
 func (n *node) close(ctx context.Context) {
 	n.proc.close()

@@ -149,11 +149,11 @@ func (p *process) takeEndings() []ending {
 	return list
 }
 
-// running reports whether the program runs, or is frozen.
-func (p *process) running() bool {
+// expectEnd says that the program may end by itself, and is not to be started again.
+func (p *process) expectEnd() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cmd != nil
+	p.wanted, p.asked = false, true
 }
 
 // close kills the program and waits until nobody starts it again.

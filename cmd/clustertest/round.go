@@ -29,7 +29,6 @@ type round struct {
 	traffic *traffic
 	random  *rand.Rand
 	number  int
-	short   bool // of those who have little time
 
 	hurt     []disturbance
 	struck   time.Time // when the fault began
@@ -67,7 +66,7 @@ func (r *round) heal(nodes ...*node) {
 	}
 }
 
-// wound is strike for what lasts the whole round for all nodes.
+// follower returns one of those that do not lead; in a cluster of one, the one that does.
 func (r *round) follower(ctx context.Context) (*node, error) {
 	leader, err := r.cluster.leader(ctx)
 	if err != nil {

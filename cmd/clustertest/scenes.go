@@ -5,22 +5,48 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"syscall"
 	"time"
 )
 
-// scenes are all faults.
+// scenes are all faults, the plain ones first.
 func scenes() []scene {
+	const second = time.Second
 	return []scene{
 		{name: "nothing", nodes: 1, quiet: true, play: nothing},
 		{name: "kill -9 leader", nodes: 1, quiet: true, play: onLeader(killed)},
 		{name: "kill -9 follower", nodes: 3, quiet: true, play: onFollower(killed)},
+		{name: "kill -9 leader twice", nodes: 3, play: killTwice},
 		{name: "kill -9 all", nodes: 1, play: killAll},
 		{name: "power loss leader", nodes: 1, quiet: true, play: onLeader(powerLoss)},
 		{name: "power loss follower", nodes: 3, quiet: true, play: onFollower(powerLoss)},
 		{name: "power loss all", nodes: 1, play: powerLossAll},
-		{name: "freeze leader 2s", nodes: 1, play: onLeader(frozen(2 * time.Second))},
-		{name: "freeze leader 6s", nodes: 1, play: onLeader(frozen(6 * time.Second))},
+		{name: "disk errors leader", nodes: 1, quiet: true, play: onLeader(diskErrors)},
+		{name: "disk errors follower", nodes: 3, quiet: true, play: onFollower(diskErrors)},
+		{name: "disk full leader", nodes: 3, play: onLeader(diskFull)},
+		{name: "disk full follower", nodes: 3, quiet: true, play: onFollower(diskFull)},
+		{name: "freeze leader 2s", nodes: 1, quiet: true, play: onLeader(frozen(2 * second))},
+		{name: "freeze leader 6s", nodes: 1, play: onLeader(frozen(6 * second))},
+		{name: "freeze leader 40s", nodes: 1, long: true, play: onLeader(frozen(40 * second))},
+		{name: "freeze follower 3s", nodes: 3, quiet: true, play: onFollower(frozen(3 * second))},
 		{name: "freeze while calling", nodes: 1, play: freezeCalling},
+		{name: "partition leader", nodes: 3, quiet: true, play: onLeader(wires(3*second, both()))},
+		{name: "partition follower", nodes: 3, quiet: true, play: onFollower(wires(3*second, both()))},
+		{name: "leader cannot send", nodes: 3, quiet: true, play: onLeader(wires(3*second, sending()))},
+		{name: "leader cannot receive", nodes: 3, quiet: true, play: onLeader(wires(3*second, receiving()))},
+		{name: "follower cannot send", nodes: 3, quiet: true, play: onFollower(wires(3*second, sending()))},
+		{name: "follower cannot receive", nodes: 3, quiet: true, play: onFollower(wires(3*second, receiving()))},
+		{name: "leader's cable pulled", nodes: 3, quiet: true, play: onLeader(unplugged)},
+		{name: "flapping link", nodes: 3, play: onLeader(flapping)},
+		{name: "loss 10%", nodes: 3, play: between(4*second, condition{loss: 0.1})},
+		{name: "loss 30%", nodes: 3, play: between(4*second, condition{loss: 0.3})},
+		{name: "delay 100±50ms", nodes: 3, play: between(4*second, condition{delay: 100 * time.Millisecond, jitter: 50 * time.Millisecond})},
+		{name: "unsound API, kill leader", nodes: 1, play: unsoundAPI},
+		{name: "rolling restart", nodes: 1, quiet: true, play: rollingRestart},
+		{name: "transfer", nodes: 3, quiet: true, play: transfer},
+		{name: "join and leave", nodes: 3, quiet: true, play: joinAndLeave},
+		{name: "replace a dead node", nodes: 3, quiet: true, play: replace},
 	}
 }
 
@@ -59,10 +85,29 @@ func killed(ctx context.Context, r *round, n *node) error {
 	return n.proc.start()
 }
 
+// killTwice kills the leader, and the next one as soon as there is one and the first is back.
+func killTwice(ctx context.Context, r *round) error {
+	for range 2 {
+		n, err := r.cluster.leader(ctx)
+		if err != nil {
+			return err
+		}
+		r.strike(n)
+		n.proc.kill()
+		if err := n.proc.start(); err != nil {
+			return err
+		}
+		if err := r.cluster.awaitReady(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func killAll(ctx context.Context, r *round) error {
 	r.strike(r.cluster.nodes...)
 	for _, n := range r.cluster.nodes {
-		n.proc.signal(9, true)
+		n.proc.signal(syscall.SIGKILL, true)
 	}
 	for _, n := range r.cluster.nodes {
 		n.proc.kill()
@@ -85,6 +130,36 @@ func powerLoss(ctx context.Context, r *round, n *node) error {
 		return err
 	}
 	return plug(ctx, n)
+}
+
+// diskErrors has a running node's disk fail everything from one moment on. It must end by itself, having said
+// nothing that is not so.
+func diskErrors(ctx context.Context, r *round, n *node) error {
+	r.strike(n)
+	r.deaths = true
+	if err := n.disk.powerOff(); err != nil {
+		return err
+	}
+	if err := pause(ctx, time.Second); err != nil {
+		return err
+	}
+	if n.proc.takeEndings() == nil {
+		return fmt.Errorf("%s runs on although its disk is gone", n.id)
+	}
+	n.proc.kill() // systemd may have it running again
+	return plug(ctx, n)
+}
+
+// diskFull takes a node's disk space for a while. Whether it ends or refuses what it cannot take is its own affair;
+// that it is started again until it has space is systemd's.
+func diskFull(ctx context.Context, r *round, n *node) error {
+	r.strike(n)
+	r.deaths = true
+	if err := n.disk.fill(0); err != nil {
+		return err
+	}
+	err := pause(ctx, 3*time.Second)
+	return errors.Join(err, n.disk.free())
 }
 
 func powerLossAll(ctx context.Context, r *round) error {
@@ -137,7 +212,7 @@ func freezeCalling(ctx context.Context, r *round) error {
 		return err
 	}
 	f := r.cluster.lab.fabric
-	f.set(ctx, n.ip, apiIP(), condition{delay: 150 * time.Millisecond, jitter: 100 * time.Millisecond})
+	f.set(n.ip, apiIP(), condition{delay: 150 * time.Millisecond, jitter: 100 * time.Millisecond})
 	if err := pause(ctx, time.Second); err != nil {
 		return err
 	}

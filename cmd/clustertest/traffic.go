@@ -44,13 +44,6 @@ func (l *sessionLog) add(s *session) {
 	l.list = append(l.list, s)
 }
 
-// all returns the sessions there have been so far.
-func (l *sessionLog) all() []*session {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return append([]*session(nil), l.list...)
-}
-
 // An esme keeps one session up, at its home node or, while that is away, at another one. It never submits anything
 // twice.
 type esme struct {
@@ -171,18 +164,6 @@ func (l *longs) next(home int) (*part, *smpp.SubmitSM) {
 	first := l.queues[home][0]
 	l.queues[home] = l.queues[home][1:]
 	return first.part, first.sm
-}
-
-// pending reports whether parts wait for an ESME.
-func (l *longs) pending() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, q := range l.queues {
-		if len(q) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // due is how many submit_sm are due now, with that many unanswered.

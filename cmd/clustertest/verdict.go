@@ -56,7 +56,7 @@ func (t *tally) bad(errors bool) int {
 
 // example remembers a message for whoever looks into it, a few of each kind.
 func (t *tally) example(what string, p *part) {
-	if len(t.examples) < 20 {
+	if len(t.examples) < 5 {
 		node := 0
 		if p.session != nil {
 			node = p.session.node + 1
