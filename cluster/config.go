@@ -207,8 +207,8 @@ func (c Config) validate(st *store.Store) error {
 func (c Config) anyHost() bool { return c.Insecure || c.ServerTLS != nil && c.ClientTLS != nil }
 
 // checkAddr refuses what other nodes cannot dial, and what would carry texts and phone numbers in
-// the clear over a network.
-func checkAddr(addr string, insecure bool) error {
+// the clear over a network, unless the way there is open: encrypted, or plain by choice.
+func checkAddr(addr string, open bool) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("cluster address %q: %w", addr, err)
@@ -218,7 +218,7 @@ func checkAddr(addr string, insecure bool) error {
 		return fmt.Errorf("cluster address %q names no host: other nodes dial it", addr)
 	}
 	loopback := host == "localhost" || ip != nil && ip.IsLoopback()
-	if !loopback && !insecure {
+	if !loopback && !open {
 		return fmt.Errorf("cluster address %q: %w", addr, ErrNotEncrypted)
 	}
 	return nil
