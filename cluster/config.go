@@ -188,6 +188,7 @@ func (c Config) validate(st *store.Store) error {
 	fault(c.MaxLogBytes < 4*c.SegmentBytes, "log bound of %d bytes is below four segments of %d", c.MaxLogBytes, c.SegmentBytes)
 	fault(c.MaxWaiting < 0 || c.MaxWaitingBytes < 0 || c.MinFreeBytes < 0, "a bound is negative")
 	fault(strings.Trim(c.ClusterID, clusterIDOctets) != "" || len(c.ClusterID) > 8, "cluster id %q is not 1 to 8 of a-z and 0-9", c.ClusterID)
+	fault((c.ServerTLS == nil) != (c.ClientTLS == nil), "TLS in one direction alone")
 	if err := checkAddr(c.Addr, c.anyHost()); err != nil {
 		errs = append(errs, err)
 	}
