@@ -295,5 +295,5 @@ func (n *Node) dropBinds(r *reign, id string) error {
 
 // askAt asks a node that need not be a member.
 func (n *Node) askAt(ctx context.Context, id, addr, subject string) ([]byte, error) {
-	return nil, errNoMesh
+	return n.mesh.askAt(ctx, id, addr, subject, nil)
 }

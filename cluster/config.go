@@ -181,6 +181,7 @@ func (c Config) validate(st *store.Store) error {
 	}
 	fault(st == nil, "no store")
 	fault(c.NodeID == "", "the node has no id")
+	fault(len(c.NodeID) > maxName, "the node's id has %d octets, more than %d", len(c.NodeID), maxName)
 	fault(c.Dir == "", "the node has no directory")
 	fault(c.ElectionTimeout < c.HeartbeatTimeout, "election timeout %v is below heartbeat timeout %v", c.ElectionTimeout, c.HeartbeatTimeout)
 	fault(c.LeaderLeaseTimeout > c.HeartbeatTimeout, "leader lease %v is above heartbeat timeout %v", c.LeaderLeaseTimeout, c.HeartbeatTimeout)

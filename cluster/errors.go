@@ -18,6 +18,8 @@ var (
 	ErrDiskFull = fmt.Errorf("%w: too little free disk space", store.ErrFull)
 	// ErrTooLarge: the command is larger than any command may be.
 	ErrTooLarge = errors.New("command too large")
+	// ErrVersion: the cluster version that the command needs is not in force yet.
+	ErrVersion = fmt.Errorf("%w is too low", store.ErrVersion)
 	// ErrShutdown: the node was asked to stop.
 	ErrShutdown = errors.New("the node is shut down")
 )

@@ -23,6 +23,7 @@ type Figures struct {
 	Waiting      int64 // gauge: proposals without an outcome
 	WaitingBytes int64 // gauge
 	Proposed     uint64
+	Forwarded    uint64 // commands that another node was asked to propose
 	Refused      uint64 // surely not proposed, before Raft was asked
 	Unknown      uint64 // the proposer gave up waiting
 
@@ -57,6 +58,7 @@ func (n *Node) Figures() Figures {
 		Waiting:       n.queue.waiting.Load(),
 		WaitingBytes:  n.queue.waitingBytes.Load(),
 		Proposed:      n.queue.taken.Load(),
+		Forwarded:     n.forwarded.Load(),
 		Refused:       n.queue.refused.Load(),
 		Unknown:       n.queue.unknown.Load(),
 

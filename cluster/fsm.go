@@ -17,6 +17,7 @@ type fsm struct {
 	store *store.Store
 	fault *fault
 
+	progress  progress
 	batches   atomic.Uint64
 	entries   atomic.Uint64
 	applyTime atomic.Int64 // ns
@@ -60,6 +61,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		return fail(f.fault.fail(fmt.Errorf("apply entries %d to %d: %w", logs[0].Index, last, err)))
 	}
 	f.applyTime.Add(int64(time.Since(begin)))
+	f.progress.wake()
 	f.batches.Add(1)
 	f.entries.Add(uint64(len(logs)))
 	for i := range results {
@@ -128,6 +130,7 @@ func (f *fsm) Restore(rc io.ReadCloser) error {
 	if index, term := f.store.Applied(); index != want.Index || term != want.Term {
 		return f.fault.fail(fmt.Errorf("restored snapshot %d of term %d holds %d of term %d", want.Index, want.Term, index, term))
 	}
+	f.progress.wake()
 	f.restores.Add(1)
 	return nil
 }

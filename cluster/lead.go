@@ -20,6 +20,21 @@ type reign struct {
 	ended chan struct{} // closed when this node leads no longer
 }
 
+// awaitReady returns when the reign is ready; its error wraps ErrNotLeader if it has ended, or was none.
+func (r *reign) awaitReady(ctx context.Context) error {
+	if r == nil {
+		return ErrNotLeader
+	}
+	select {
+	case <-r.ready:
+	case <-r.ended:
+		return ErrNotLeader
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return ctx.Err()
+}
+
 // A leadership is a level, not an event: what counts is whether this node leads now. Raft tells of
 // each change in order and waits until it is heard, so no reign goes unseen, however short.
 type leadership struct {

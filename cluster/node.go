@@ -23,17 +23,25 @@ type Node struct {
 	log   *slog.Logger
 	store *store.Store
 
-	lock   *os.File
-	wal    *raftLog
-	snaps  *snapshotStore
-	fsm    *fsm
-	fault  *fault
-	port   *port
-	trans  *raft.NetworkTransport
-	raft   *raft.Raft
-	queue  *queue
-	lead   *leadership
-	book   *addressBook
+	lock  *os.File
+	wal   *raftLog
+	cache *raft.LogCache
+	snaps *snapshotStore
+	fsm   *fsm
+	fault *fault
+	port  *port
+	mesh  *mesh
+	trans *raft.NetworkTransport
+	raft  *raft.Raft
+	queue *queue
+	lead  *leadership
+	book  *addressBook
+
+	leaders   *leaders
+	syncs     *syncs
+	lease     lease
+	forwarded atomic.Uint64
+
 	stop   chan struct{} // closed by Shutdown: ends the goroutines of wg
 	wg     sync.WaitGroup
 	ending atomic.Bool
@@ -58,7 +66,11 @@ func Start(cfg Config, st *store.Store) (*Node, error) {
 		store: st,
 		fault: newFault(cfg.Fatal),
 		lead:  newLeadership(),
-		stop:  make(chan struct{}),
+
+		leaders: newLeaders(),
+		syncs:   newSyncs(),
+
+		stop: make(chan struct{}),
 	}
 	n.membership = newMembership(n)
 	cfg.Now = n.clock.now
@@ -92,11 +104,10 @@ func (n *Node) start() (err error) {
 	if err := n.bootstrap(conf, held); err != nil {
 		return err
 	}
-	cache, err := raft.NewLogCache(2*maxAppendEntries, n.wal)
-	if err != nil {
+	if n.cache, err = raft.NewLogCache(2*maxAppendEntries, n.wal); err != nil {
 		return err
 	}
-	if n.raft, err = raft.NewRaft(conf, n.fsm, cache, n.wal, n.snaps, n.trans); err != nil {
+	if n.raft, err = raft.NewRaft(conf, n.fsm, n.cache, n.wal, n.snaps, n.trans); err != nil {
 		return fmt.Errorf("raft: %w", err)
 	}
 	n.queue.raft = n.raft
@@ -133,15 +144,23 @@ func (n *Node) openDisk(logger hclog.Logger) (held state, err error) {
 }
 
 func (n *Node) openPort(logger hclog.Logger) (err error) {
-	if n.port, err = listenPort(n.cfg); err != nil {
+	if n.port, err = listenPort(n.cfg, n.identity); err != nil {
 		return err
 	}
 	n.book = newAddressBook(n.cfg, n.port)
+	n.port.nodeAt = n.book.nodeAt
+	n.mesh = newMesh(n.cfg, n.port, n.book)
+	n.port.run()
 	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.port, MaxPool: 3, Timeout: rpcTimeout, Logger: logger,
 		ServerAddressProvider: n.book, MsgpackUseNewTimeFormat: true,
 	})
 	return nil
+}
+
+// identity is what this node tells others of itself.
+func (n *Node) identity() identity {
+	return identity{node: n.cfg.NodeID, cluster: n.store.ClusterID(), epoch: n.store.Epoch()}
 }
 
 // raftConfig returns Raft's settings. Raft's own timer for snapshots is off: compactLoop cuts the
@@ -194,6 +213,17 @@ func (n *Node) bootstrap(conf *raft.Config, s state) error {
 func (n *Node) run(notices <-chan bool) {
 	go n.queue.settle() // these two end with queue.stop
 	go n.queue.pump()
+	n.mesh.handle(subjectPropose, n.answerPropose)
+	n.mesh.handle(subjectTerm, n.answerTerm)
+	n.mesh.handle(subjectIndex, n.answerIndex)
+	n.mesh.handle(subjectLease, n.answerLease)
+	ctx, cancel := context.WithCancel(context.Background())
+	n.wg.Go(func() { <-n.stop; cancel() })
+	n.wg.Go(func() { n.mesh.accept(ctx) })
+	n.wg.Go(func() { n.mesh.tend(ctx) })
+	n.wg.Go(func() { n.watchLeaders(n.stop) })
+	n.wg.Go(func() { n.syncLoop(ctx) })
+	n.wg.Go(func() { n.keepTouch(ctx) })
 	n.wg.Go(func() { n.watchLeadership(notices, n.stop) })
 	n.wg.Go(func() { n.compactLoop(n.stop) })
 	n.wg.Go(func() { n.watchDisk(n.stop) })
@@ -259,7 +289,7 @@ func (n *Node) Ready() error {
 	}
 	r := n.lead.current()
 	if r == nil {
-		return n.whyNotLeading()
+		return n.whyNotFollowing()
 	}
 	select {
 	case <-r.ready:
@@ -272,7 +302,8 @@ func (n *Node) Ready() error {
 // Stuck returns for how long the oldest proposal that Raft has waits for its outcome; 0 if none does.
 func (n *Node) Stuck() time.Duration { return n.queue.stuck() }
 
-func (n *Node) whyNotLeading() error {
+// whyNotFollowing returns nil if this node can have the leader accept messages.
+func (n *Node) whyNotFollowing() error {
 	servers := n.raft.GetConfiguration().Configuration().Servers
 	member := false
 	for _, s := range servers {
@@ -283,9 +314,10 @@ func (n *Node) whyNotLeading() error {
 		return fmt.Errorf("node %s is not a member of the cluster, which has %d", n.cfg.NodeID, len(servers))
 	case leader == "":
 		return errors.New("no node leads")
-	default:
-		return fmt.Errorf("%w: %s leads", ErrNotLeader, leader)
+	case !n.InTouch():
+		return fmt.Errorf("%s leads, but does not answer this node", leader)
 	}
+	return n.queue.room(true)
 }
 
 // teardownLimit bounds Shutdown after its context has ended.
@@ -326,6 +358,9 @@ func (n *Node) close() error {
 		errs = append(errs, n.port.Close(), raftEnded.Error())
 	}
 	close(n.stop)
+	if n.mesh != nil {
+		n.mesh.close()
+	}
 	n.wg.Wait()
 	if n.trans != nil {
 		n.trans.CloseStreams()

@@ -15,23 +15,76 @@ import (
 	"smppbridge/store"
 )
 
-// Propose returns once cmd is applied, with Apply's result. An error that wraps
-// store.ErrNotProposed means that cmd surely never entered the log; any other error, among them the
-// end of ctx while the entry is under way, that its outcome is unknown. Repeating a command whose
-// token is the same is safe either way.
+// Propose returns once the leader, this node or another one, has applied cmd, with Apply's result. This
+// node's store may have it later: see Sync. An error that wraps store.ErrNotProposed means that cmd surely
+// never entered the log; any other error, among them the end of ctx while the entry is under way and a
+// change of the leader, that its outcome is unknown. Repeating a command whose token is the same is safe
+// either way.
+//
+// Propose waits for a leader up to Config.EnqueueTimeout. The commands that are a leader's own acts do not:
+// they are not proposed if this node does not lead.
 func (n *Node) Propose(ctx context.Context, cmd store.Command) (store.Result, error) {
-	_, accept := cmd.(*store.Accept)
-	if accept && n.diskLow() {
+	if err := n.allowed(cmd); err != nil {
 		n.queue.refused.Add(1)
-		return nil, notProposed(ErrDiskFull)
+		return nil, notProposed(err)
 	}
+	_, accept := cmd.(*store.Accept)
+	own := leaderOnly(cmd)
 	if err := n.queue.room(accept); err != nil { // before the work of encoding
 		n.queue.refused.Add(1)
 		return nil, notProposed(err)
 	}
-	p, err := n.queue.propose(ctx, store.Encode(0, cmd), accept)
-	if err != nil {
+	octets := store.Encode(0, cmd)
+	if len(octets) > maxCommandBytes {
 		n.queue.refused.Add(1)
+		return nil, notProposed(fmt.Errorf("%w: %d octets", ErrTooLarge, len(octets)))
+	}
+	until := time.Now().Add(n.cfg.EnqueueTimeout)
+	for {
+		seen := n.glance()
+		res, err := n.proposeOnce(ctx, seen, octets, route{accept: accept, own: own})
+		if errors.Is(err, store.ErrNotProposed) && errors.Is(err, ErrNotLeader) && !own && n.awaitLeader(ctx, seen, until) {
+			continue
+		}
+		if errors.Is(err, store.ErrNotProposed) {
+			n.queue.refused.Add(1)
+		}
+		return res, err
+	}
+}
+
+// A route says of a command how it may go: accept, that it is refused first when much waits; own, that it
+// goes nowhere if this node does not lead.
+type route struct{ accept, own bool }
+
+func (n *Node) proposeOnce(ctx context.Context, seen glance, octets []byte, how route) (store.Result, error) {
+	switch {
+	case n.ending.Load():
+		return nil, notProposed(ErrShutdown)
+	case seen.reign != nil:
+		return n.proposeHere(ctx, seen.reign, octets, how.accept)
+	case how.own || seen.leader == "" || seen.leader == n.cfg.NodeID:
+		return nil, notProposed(n.queue.notLeading())
+	}
+	return n.forward(ctx, seen.leader, octets)
+}
+
+// allowed refuses what the cluster version in force does not know, and, when the disk is nearly full, what
+// is new.
+func (n *Node) allowed(cmd store.Command) error {
+	if _, accept := cmd.(*store.Accept); accept && n.diskLow() {
+		return ErrDiskFull
+	}
+	if since, now := store.Since(cmd), n.store.ClusterVersion(); since > now {
+		return fmt.Errorf("%w: the command needs %d, %d is in force", ErrVersion, since, now)
+	}
+	return nil
+}
+
+// proposeHere has this node propose an encoded command in reign r, and waits for the outcome.
+func (n *Node) proposeHere(ctx context.Context, r *reign, octets []byte, accept bool) (store.Result, error) {
+	p, err := n.queue.propose(ctx, r, octets, accept)
+	if err != nil {
 		return nil, notProposed(err)
 	}
 	select {
@@ -43,7 +96,6 @@ func (n *Node) Propose(ctx context.Context, cmd store.Command) (store.Result, er
 		err = n.fault.get()
 	}
 	if n.queue.withdraw(p) {
-		n.queue.refused.Add(1)
 		return nil, notProposed(err)
 	}
 	n.queue.unknown.Add(1)
@@ -74,12 +126,14 @@ type queue struct {
 	mu      sync.Mutex
 	pending []*proposal // guarded by mu; not yet handed to Raft
 	closed  bool        // guarded by mu; nothing is taken any more
+	away    int         // guarded by mu; commands that another node was asked to propose
 
 	wake     chan struct{}    // capacity 1: pending is not empty
 	rounds   chan struct{}    // capacity roundsInFlight: one token for each round that Raft has
 	settling chan []*proposal // rounds, in the order of the log; closed by pump
 	stopping chan struct{}    // closed by stop
 	settled  chan struct{}    // closed when settle has ended
+	home     chan struct{}    // closed when the queue is closed and nothing is away
 	last     int64            // pump's: the last stamp
 
 	waiting      atomic.Int64 // proposals without an outcome
@@ -114,27 +168,19 @@ func newQueue(cfg Config, st *store.Store) *queue {
 		settling: make(chan []*proposal, roundsInFlight),
 		stopping: make(chan struct{}),
 		settled:  make(chan struct{}),
+		home:     make(chan struct{}),
 	}
 }
 
-// propose waits until this node leads and is ready, and adds an encoded command to the next round.
-// Its errors mean that nothing was added.
-func (q *queue) propose(ctx context.Context, octets []byte, accept bool) (*proposal, error) {
+// propose waits until reign r is ready, and adds an encoded command to the next round. Its errors mean
+// that nothing was added.
+func (q *queue) propose(ctx context.Context, r *reign, octets []byte, accept bool) (*proposal, error) {
 	if len(octets) > maxCommandBytes {
 		return nil, fmt.Errorf("%w: %d octets", ErrTooLarge, len(octets))
 	}
-	r := q.lead.current()
-	if r == nil {
+	if err := r.awaitReady(ctx); errors.Is(err, ErrNotLeader) {
 		return nil, q.notLeading()
-	}
-	select {
-	case <-r.ready:
-	case <-r.ended:
-		return nil, q.notLeading()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if err := ctx.Err(); err != nil {
+	} else if err != nil {
 		return nil, err
 	}
 	p := &proposal{octets: octets, reign: r, done: make(chan struct{})}
@@ -172,6 +218,35 @@ func (q *queue) add(p *proposal, accept bool) error {
 	default:
 	}
 	return nil
+}
+
+// begin counts a command of some octets that another node is asked to propose, until end.
+func (q *queue) begin(octets int64) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return ErrShutdown
+	}
+	q.away++
+	q.waiting.Add(1)
+	q.waitingBytes.Add(octets)
+	return nil
+}
+
+func (q *queue) end(octets int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.away--
+	q.waiting.Add(-1)
+	q.waitingBytes.Add(-octets)
+	q.tellHome()
+}
+
+// tellHome says that nothing is away any more and nothing will be. q.mu is held.
+func (q *queue) tellHome() {
+	if q.closed && q.away == 0 {
+		close(q.home)
+	}
 }
 
 // room refuses what would wait behind too much. Accepts are refused first: the other commands
@@ -317,6 +392,7 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
+	q.tellHome()
 	for _, p := range q.pending {
 		p.err = notProposed(ErrShutdown)
 		q.forget(p)
@@ -328,12 +404,14 @@ func (q *queue) close() {
 // stop refuses all further proposals and waits until those under way are settled, or ctx ends.
 func (q *queue) stop(ctx context.Context) error {
 	close(q.stopping)
-	select {
-	case <-q.settled:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("settle %d proposals: %w", q.waiting.Load(), ctx.Err())
+	for _, done := range []<-chan struct{}{q.settled, q.home} {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return fmt.Errorf("settle %d proposals: %w", q.waiting.Load(), ctx.Err())
+		}
 	}
+	return nil
 }
 
 // stuck returns for how long the settle loop has waited for the same proposal.

@@ -2,40 +2,54 @@ package cluster
 
 import (
 	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// The first octet of a connection to the cluster port says what it carries.
-const streamRaft byte = 'R'
-
-// helloTimeout bounds the wait for that first octet, rpcTimeout that for an answer of a peer (of a
-// snapshot: for each 256 KiB of it).
+// helloTimeout bounds the greeting of a connection, the TLS handshake included; dialTimeout the wait for
+// a connection; rpcTimeout that for an answer of a Raft peer (of a snapshot: for each 256 KiB of it).
 const (
 	helloTimeout = 5 * time.Second
+	dialTimeout  = 2 * time.Second
 	rpcTimeout   = 5 * time.Second
 )
+
+// maxGreeting bounds the connections that have not greeted yet. Above it the oldest is dropped: a node's
+// hello takes milliseconds, a stranger's silence for ever.
+const maxGreeting = 64
 
 // A port is the node's cluster port: one TCP listener whose connections carry different streams.
 // It is Raft's StreamLayer for those that carry Raft.
 type port struct {
+	cfg      Config
 	listener net.Listener
 	dial     func(addr string, timeout time.Duration) (net.Conn, error)
-	raft     chan net.Conn // connections that carry Raft
+	self     func() identity
+	nodeAt   func(addr string) string // which node is said to be at addr; "" = not known
+	raft     chan net.Conn            // connections that carry Raft
+	mesh     chan *portConn           // connections that carry the streams of a mesh
 	closed   chan struct{}
 	wg       sync.WaitGroup // accept loop and greetings; ended by Close
+	refusals lull
 
-	mu    sync.Mutex
-	conns map[*portConn]struct{} // guarded by mu; open connections, both ways; nil once closed
+	mu       sync.Mutex
+	conns    map[*portConn]struct{} // guarded by mu; open connections, both ways; nil once closed
+	greeting []*portConn            // guarded by mu; accepted, not greeted yet, the oldest first
 }
 
-// listenPort opens the cluster port and begins to accept.
-func listenPort(cfg Config) (*port, error) {
+// listenPort opens the cluster port. It accepts once run is called.
+func listenPort(cfg Config, self func() identity) (*port, error) {
 	l := cfg.Listener
 	if l == nil {
 		var err error
@@ -44,19 +58,39 @@ func listenPort(cfg Config) (*port, error) {
 		}
 	}
 	p := &port{
+		cfg:      cfg,
 		listener: l,
 		dial:     cfg.Dial,
+		self:     self,
+		nodeAt:   func(string) string { return "" },
 		raft:     make(chan net.Conn),
+		mesh:     make(chan *portConn),
 		closed:   make(chan struct{}),
 		conns:    make(map[*portConn]struct{}),
 	}
 	if p.dial == nil {
-		p.dial = func(addr string, timeout time.Duration) (net.Conn, error) {
-			return net.DialTimeout("tcp", addr, timeout)
-		}
+		p.dial = p.dialTCP
 	}
-	p.wg.Go(p.acceptLoop)
 	return p, nil
+}
+
+// run begins to accept.
+func (p *port) run() { p.wg.Go(p.acceptLoop) }
+
+// dialTCP ends with the port, at the latest.
+func (p *port) dialTCP(addr string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	dialed := make(chan struct{})
+	defer close(dialed)
+	go func() { // ends with the dial
+		select {
+		case <-p.closed:
+			cancel()
+		case <-dialed:
+		}
+	}()
+	return new(net.Dialer).DialContext(ctx, "tcp", addr)
 }
 
 // acceptLoop runs until the listener is closed. A failed accept for another reason (too many open
@@ -76,24 +110,48 @@ func (p *port) acceptLoop() {
 	}
 }
 
-// greet reads what the connection carries and hands it over.
+// greet learns what the connection carries, and hands it over.
 func (p *port) greet(c net.Conn) {
-	conn := p.track(c)
+	conn := p.track(c, true)
 	if conn == nil {
 		return
 	}
-	var hello [1]byte
-	_ = c.SetReadDeadline(time.Now().Add(helloTimeout))
-	if _, err := c.Read(hello[:]); err != nil || hello[0] != streamRaft {
+	_ = conn.SetDeadline(time.Now().Add(helloTimeout))
+	if p.cfg.ServerTLS != nil {
+		conn.Conn = tls.Server(c, p.cfg.ServerTLS)
+	}
+	kind, peer, err := welcome(conn, p.self())
+	p.greeted(conn)
+	if err != nil {
+		p.refused("refused a connection to the cluster port", peer.node, c.RemoteAddr(), err)
 		conn.Close()
 		return
 	}
-	_ = c.SetReadDeadline(time.Time{})
+	_ = conn.SetDeadline(time.Time{})
+	conn.peer = peer.node
+	var to chan *portConn
+	toRaft := p.raft
+	if kind == streamMesh {
+		to, toRaft = p.mesh, nil
+	}
 	select {
-	case p.raft <- conn:
+	case toRaft <- conn:
+	case to <- conn:
 	case <-p.closed:
 		conn.Close()
 	}
+}
+
+// refused tells the operator, once a minute for each host and cause.
+func (p *port) refused(msg, node string, addr net.Addr, err error) {
+	if addr == nil || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
+		return // a probe that only looked whether the port is open
+	}
+	host, _, _ := net.SplitHostPort(addr.String())
+	if !p.refusals.over(msg+node+host, time.Now()) {
+		return
+	}
+	p.cfg.Log.Warn(msg, "remote", addr.String(), "err", err)
 }
 
 // Accept implements net.Listener for the connections that carry Raft.
@@ -106,23 +164,57 @@ func (p *port) Accept() (net.Conn, error) {
 	}
 }
 
-// Dial implements raft.StreamLayer.
+// Dial implements raft.StreamLayer. Raft's calls carry no name of the node they are for, so the node that
+// answers is compared with the one that the configuration has at addr: entries that one node writes must
+// never count for two.
 func (p *port) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	c, err := p.dial(string(addr), timeout)
+	conn, err := p.connect(streamRaft, string(addr), p.nodeAt(string(addr)), timeout)
+	if err != nil {
+		return nil, err // not a *portConn that is nil
+	}
+	return conn, nil
+}
+
+// connect dials addr and greets the node there, which must be the one that is sought.
+func (p *port) connect(kind byte, addr, seeks string, timeout time.Duration) (*portConn, error) {
+	timeout = min(timeout, dialTimeout)
+	c, err := p.dial(addr, timeout)
 	if err != nil {
 		return nil, err
 	}
-	conn := p.track(c)
+	conn := p.track(c, false)
 	if conn == nil {
 		return nil, net.ErrClosed
 	}
-	_ = conn.SetWriteDeadline(time.Now().Add(timeout))
-	if _, err := conn.Write([]byte{streamRaft}); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("greet %s: %w", addr, err)
+	_ = conn.SetDeadline(time.Now().Add(timeout))
+	if p.cfg.ClientTLS != nil {
+		conn.Conn = tls.Client(c, clientTLS(p.cfg.ClientTLS, addr))
 	}
-	_ = conn.SetWriteDeadline(time.Time{})
-	return conn, nil
+	peer, err := greeting(conn, kind, p.self(), seeks)
+	if err != nil {
+		err = fmt.Errorf("greet %s: %w", addr, err)
+		if errors.Is(err, errStranger) {
+			p.refused("a node is not what it should be", peer.node, c.RemoteAddr(), err)
+		}
+		conn.Close()
+		return nil, err
+	}
+	conn.peer = peer.node
+	return conn, conn.SetDeadline(time.Time{})
+}
+
+// clientTLS fills in whose certificate is expected, if cfg does not say it.
+func clientTLS(cfg *tls.Config, addr string) *tls.Config {
+	if cfg.ServerName != "" {
+		return cfg
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = addr
+	}
+	cfg = cfg.Clone()
+	cfg.ServerName = host
+	return cfg
 }
 
 // Addr implements net.Listener.
@@ -141,36 +233,75 @@ func (p *port) Close() error {
 	close(p.closed)
 	err := p.listener.Close()
 	for c := range conns {
-		_ = c.Conn.Close()
+		_ = c.tcp.Close()
 	}
 	p.wg.Wait()
 	return err
 }
 
-func (p *port) track(c net.Conn) *portConn {
+func (p *port) track(c net.Conn, greets bool) *portConn {
+	limitSilence(c)
+	conn := &portConn{Conn: c, tcp: c, port: p}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conns == nil {
 		_ = c.Close()
 		return nil
 	}
-	conn := &portConn{Conn: c, port: p}
 	p.conns[conn] = struct{}{}
+	if greets {
+		if len(p.greeting) == maxGreeting {
+			_ = p.greeting[0].tcp.Close()
+			p.greeting = slices.Delete(p.greeting, 0, 1)
+		}
+		p.greeting = append(p.greeting, conn)
+	}
 	return conn
+}
+
+func (p *port) greeted(conn *portConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.greeting, conn); i >= 0 {
+		p.greeting = slices.Delete(p.greeting, i, i+1)
+	}
+}
+
+// tcpUserTimeout is TCP_USER_TIMEOUT of tcp(7), which package syscall does not name.
+const tcpUserTimeout = 18
+
+// limitSilence has the kernel give a connection up on which octets sent are not acknowledged for so long:
+// a partition drops packets without a word, and by its end the pauses between two attempts of TCP have
+// grown to many seconds, in which the nodes could talk again.
+func limitSilence(c net.Conn) {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(rpcTimeout.Milliseconds()))
+	})
 }
 
 // A portConn is a connection that its port knows of until it is closed.
 type portConn struct {
 	net.Conn
+	tcp  net.Conn // under TLS; Conn itself without it
 	port *port
+	peer string // the node at the other end, once greeted
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. It closes at once: TLS's farewell would wait for a peer that may be cut off,
+// and what is sent here says itself where it ends.
 func (c *portConn) Close() error {
 	c.port.mu.Lock()
 	delete(c.port.conns, c)
 	c.port.mu.Unlock()
-	return c.Conn.Close()
+	return c.tcp.Close()
 }
 
 // An addressBook tells Raft where a node is: this one where it listens, Config.Peers before Raft's
@@ -198,12 +329,36 @@ func (b *addressBook) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
 	if addr, ok := b.peers[id]; ok {
 		return addr, nil
 	}
-	if r := b.raft.Load(); r != nil {
-		for _, s := range r.GetConfiguration().Configuration().Servers {
-			if s.ID == id {
-				return s.Address, nil
-			}
+	for _, s := range b.servers() {
+		if s.ID == id {
+			return s.Address, nil
 		}
 	}
 	return "", fmt.Errorf("no address of node %s", id)
+}
+
+// nodeAt returns the node that Raft means when it dials addr, "" if that is not known.
+func (b *addressBook) nodeAt(addr string) string {
+	if addr == b.port.Addr().String() {
+		return string(b.self)
+	}
+	for _, s := range b.servers() { // before the peers, who may have left their addresses to others
+		if at, err := b.ServerAddr(s.ID); err == nil && string(at) == addr {
+			return string(s.ID)
+		}
+	}
+	for id, at := range b.peers {
+		if string(at) == addr {
+			return string(id)
+		}
+	}
+	return ""
+}
+
+// servers returns the members of Raft's configuration.
+func (b *addressBook) servers() []raft.Server {
+	if r := b.raft.Load(); r != nil {
+		return r.GetConfiguration().Configuration().Servers
+	}
+	return nil
 }

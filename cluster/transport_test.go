@@ -59,13 +59,20 @@ func TestConfigNamesAllFaults(t *testing.T) {
 	}
 }
 
-// TestPortDropsStrangers: who does not greet is cut, and who is silent holds up nobody.
-func TestPortDropsStrangers(t *testing.T) {
-	p, err := listenPort(Config{Addr: "127.0.0.1:0"})
+func openPort(t *testing.T, self identity) *port {
+	t.Helper()
+	p, err := listenPort(Config{Addr: "127.0.0.1:0"}.withDefaults(), func() identity { return self })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
+	p.run()
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// TestPortDropsStrangers: who does not greet is cut, and who is silent holds up nobody.
+func TestPortDropsStrangers(t *testing.T) {
+	p := openPort(t, identity{node: "n1"})
 	connect := func() net.Conn {
 		c, err := net.Dial("tcp", p.Addr().String())
 		if err != nil {
@@ -80,18 +87,14 @@ func TestPortDropsStrangers(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = stranger.SetReadDeadline(time.Now().Add(patience))
-	if _, err := stranger.Read(make([]byte, 1)); err == nil || isTimeout(err) {
+	if _, err := io.Copy(io.Discard, stranger); isTimeout(err) {
 		t.Errorf("the stranger was not cut: %v", err)
 	}
 }
 
 // TestPortCarriesRaft: the greeting is taken off, and Close ends what is open.
 func TestPortCarriesRaft(t *testing.T) {
-	p, err := listenPort(Config{Addr: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
+	p := openPort(t, identity{node: "n1"})
 	self := raft.ServerAddress(p.Addr().String())
 	out, err := p.Dial(self, patience)
 	if err != nil {

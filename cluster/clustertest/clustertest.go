@@ -126,7 +126,7 @@ func (c *Cluster) Leader() int {
 	leader := -1
 	c.Eventually("a leader", func() bool {
 		for i, m := range c.nodes {
-			if m.node != nil && m.node.Ready() == nil {
+			if m.node != nil && m.node.IsLeader() && m.node.Ready() == nil {
 				leader = i
 				return true
 			}
