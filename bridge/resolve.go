@@ -78,6 +78,9 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 	if err != nil {
 		return fmt.Errorf("attempt %d of message %s: %w", it.Status.Attempt, it.Number, err)
 	}
+	if it.Status.Held {
+		return b.judgeHeld(ctx, it, &a, v)
+	}
 	begun := store.FromMillis(a.Begun)
 	found, err := b.cfg.Sender.Find(ctx, a.Route, a.OutID, it.Message.Phone, begun)
 	if ctx.Err() != nil {
@@ -92,10 +95,7 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 	defer v.mu.Unlock()
 	switch {
 	case err == nil && found.Known && found.Final:
-		v.reports = append(v.reports, store.DeliveryReport{
-			Number: it.Number, Attempt: a.ID, OutID: a.OutID, Phone: it.Message.Phone,
-			Ending: found.Ending, Err: found.Err, DoneAt: found.DoneAt.UnixMilli(),
-		})
+		v.reports = append(v.reports, reportFound(it, &a, found))
 	case err == nil && found.Known:
 		item.Sent, item.DueAt = true, begun.Add(reportWithin).UnixMilli()
 		v.found = append(v.found, item)

@@ -49,6 +49,8 @@ type Sender interface {
 	Send(ctx context.Context, c Call) Answer
 	// Find asks whether the API executed the call with outID for phone, which was begun at begun.
 	Find(ctx context.Context, route, outID, phone string, begun time.Time) (Found, error)
+	// Sent lists all that the route's account sent to phone since a time, whoever made the call.
+	Sent(ctx context.Context, route, phone string, since time.Time) ([]SentSMS, error)
 }
 
 // Found is what the API says about an earlier call.
@@ -58,6 +60,14 @@ type Found struct {
 	Ending store.Ending //
 	Err    string
 	DoneAt time.Time
+}
+
+// A SentSMS is an SMS that the API shows.
+type SentSMS struct {
+	OutID    string
+	Template string
+	Content  string // with its signature; not for logs
+	Found    Found
 }
 
 // An IncomingReport is a delivery report as the API sent it.

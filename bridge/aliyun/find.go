@@ -68,7 +68,7 @@ func (c *Client) Find(ctx context.Context, routeName, outID, phone string, begun
 // find searches all days that the call can be on; nil without an error means that it is on none.
 func (r *route) find(ctx context.Context, outID, phone string, begun time.Time) (*sendDetail, error) {
 	for _, day := range sendDays(begun) {
-		detail, err := r.findOn(ctx, day, wanted{outID, bareNumber(phone), begun})
+		detail, err := r.findOn(ctx, day, bareNumber(phone), wanted{outID, begun}.matches)
 		if detail != nil || err != nil {
 			return detail, err
 		}
@@ -78,8 +78,8 @@ func (r *route) find(ctx context.Context, outID, phone string, begun time.Time) 
 
 // wanted is the call that is looked for.
 type wanted struct {
-	outID, phone string
-	begun        time.Time
+	outID string
+	begun time.Time
 }
 
 // matches reports whether a row is of that call. One that was sent well before the call was begun has
@@ -92,19 +92,19 @@ func (w wanted) matches(row *sendDetail) bool {
 	return sent.IsZero() || sent.After(w.begun.Add(-nearMidnight))
 }
 
-// findOn searches one day, page by page.
-func (r *route) findOn(ctx context.Context, day string, w wanted) (*sendDetail, error) {
+// findOn searches one day, page by page, for the first row that matches.
+func (r *route) findOn(ctx context.Context, day, phone string, matches func(*sendDetail) bool) (*sendDetail, error) {
 	seen := 0
 	for number := int64(1); number <= maxFindPages; number++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		page, err := r.queryDetails(w.phone, day, number)
+		page, err := r.queryDetails(phone, day, number)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range page.rows {
-			if w.matches(row) {
+			if matches(row) {
 				return row, nil
 			}
 		}
