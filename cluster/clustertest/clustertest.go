@@ -1,5 +1,6 @@
 // Package clustertest runs a cluster of several nodes in one process, each with its own store and
-// directory, over TCP on 127.0.0.1. Nodes can be stopped, crashed and started again.
+// directory, over TCP on 127.0.0.1. Nodes can be stopped, crashed and started again, and the links between
+// them cut, one direction alone too.
 package clustertest
 
 import (
@@ -26,6 +27,7 @@ type Cluster struct {
 	nodes []*member
 	peers []cluster.Peer
 	tune  func(*cluster.Config)
+	net   *fabric
 }
 
 type member struct {
@@ -42,19 +44,20 @@ type member struct {
 // At the end of the test the nodes are stopped, and the test fails if one of them had a fatal error.
 func New(t testing.TB, n int, tune func(*cluster.Config)) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, tune: tune}
+	c := &Cluster{t: t, tune: tune, net: newFabric()}
 	for i := range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.peers = append(c.peers, cluster.Peer{ID: fmt.Sprintf("n%d", i+1), Addr: l.Addr().String()})
-		c.nodes = append(c.nodes, &member{dir: filepath.Join(t.TempDir(), c.peers[i].ID), net: newNetwork(l)})
+		c.nodes = append(c.nodes, &member{dir: filepath.Join(t.TempDir(), c.peers[i].ID), net: c.net.network(i, l)})
 	}
 	for i := range n {
 		c.Start(i)
 	}
 	t.Cleanup(func() {
+		c.Heal()
 		for i, m := range c.nodes {
 			if m.node != nil {
 				c.Stop(i)
