@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"smppbridge/cluster"
 	"smppbridge/store"
 )
 
@@ -66,17 +67,28 @@ func (n *node) alone() bool {
 // was committed until then: what starts after this reads the store.
 func (n *node) awaitMembership(ctx context.Context) error {
 	return n.await(ctx, "the cluster", func(ctx context.Context) error {
-		// A node that has no room for new messages still sends what it has.
-		if err := n.cluster.Ready(); err != nil && !errors.Is(err, store.ErrFull) {
-			return err
-		}
-		for _, m := range n.cluster.Members() {
-			if m.ID == n.opts.NodeID && !m.Voter {
-				return errors.New("this node has no vote yet: it catches up with the others")
-			}
+		member, voter := n.membership()
+		err := n.cluster.Ready()
+		switch {
+		case err != nil && !member && !errors.Is(err, cluster.ErrRemoved):
+			return fmt.Errorf("%w: at a member, `smppctl cluster join %s %s` makes it one", err, n.opts.NodeID, n.cluster.Addr())
+		case err != nil && !errors.Is(err, store.ErrFull):
+			return err // a node that has no room for new messages still sends what it has
+		case !voter:
+			return errors.New("this node has no vote yet: it catches up with the others")
 		}
 		ctx, cancel := context.WithTimeout(ctx, syncWithin)
 		defer cancel()
 		return n.cluster.Sync(ctx)
 	})
+}
+
+// membership says whether this node is a member, and whether it has a vote.
+func (n *node) membership() (member, voter bool) {
+	for _, m := range n.cluster.Members() {
+		if m.ID == n.opts.NodeID {
+			return true, m.Voter
+		}
+	}
+	return false, false
 }

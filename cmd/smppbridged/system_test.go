@@ -55,13 +55,25 @@ type system struct {
 	sim  *aliyunsim.Server
 	opts options
 	logs *logBuffer
-	end  func() // stops the node
+	end  func()        // stops the node
+	done chan struct{} // closed when it has ended
+	err  error         // before done is closed: why
 
 	clients []*client
 }
 
 // startSystem starts a node on an empty directory. change, if given, alters its options.
 func startSystem(t *testing.T, change ...func(*options)) *system {
+	t.Helper()
+	sim, addr := newSimulator(t)
+	s := newSystem(t, sim, addr, change...)
+	s.start()
+	s.endWithTest()
+	return s
+}
+
+// newSimulator starts an API whose reports come soon.
+func newSimulator(t *testing.T) (*aliyunsim.Server, string) {
 	t.Helper()
 	cfg := aliyunsim.DevConfig()
 	cfg.Reports = aliyunsim.ReportConfig{Delay: 20 * time.Millisecond, Window: 5 * time.Millisecond,
@@ -70,12 +82,17 @@ func startSystem(t *testing.T, change ...func(*options)) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := serveSimulator(t, sim)
+	return sim, serveSimulator(t, sim)
+}
+
+// newSystem prepares a node that sends to the simulator at addr.
+func newSystem(t *testing.T, sim *aliyunsim.Server, addr string, change ...func(*options)) *system {
+	t.Helper()
 	key, err := aliyun.Static("sim-key", simSecret, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &system{t: t, sim: sim, logs: new(logBuffer)}
+	s := &system{t: t, sim: sim, logs: new(logBuffer), end: func() {}}
 	s.opts = options{
 		Node:           configs.DefaultNode(),
 		CallbackSecret: callbackSecret,
@@ -91,13 +108,16 @@ func startSystem(t *testing.T, change ...func(*options)) *system {
 	for _, f := range change {
 		f(&s.opts)
 	}
-	s.start()
-	t.Cleanup(func() {
+	return s
+}
+
+// endWithTest stops the node when the test ends, and looks at what it has logged.
+func (s *system) endWithTest() {
+	s.t.Cleanup(func() {
 		s.hangUp()
 		s.stop()
-		s.logs.check(t)
+		s.logs.check(s.t)
 	})
-	return s
 }
 
 func (s *system) start() {
@@ -106,15 +126,21 @@ func (s *system) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.attend(n)
+}
+
+// attend runs a node that has started.
+func (s *system) attend(n *node) {
 	s.node = n
 	s.sim.SetReportURL("http://" + n.callbackAddr.String() + "/callback/" + callbackSecret + "/smsreport")
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- n.wait(ctx) }()
+	s.done = make(chan struct{})
+	go func() { defer close(s.done); s.err = n.wait(ctx) }()
 	s.end = sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil {
-			s.t.Errorf("the node's end: %v", err)
+		<-s.done
+		if s.err != nil {
+			s.t.Errorf("the end of node %s: %v", s.opts.NodeID, s.err)
 		}
 	})
 }
