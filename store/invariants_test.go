@@ -237,6 +237,9 @@ func checkProgress(t *testing.T, n Number, was, is *Status, c Command) {
 	if _, replaced := c.(*Replace); replaced && (is.State != was.State || is.Attempt != was.Attempt) {
 		bad("a Replace moved more than the message")
 	}
+	if _, recovered := c.(*Recover); is.Held != was.Held && is.Held != recovered || is.Held && is.State != StateUncertain {
+		bad("only a Recover holds, and only what is uncertain")
+	}
 	if is.Counted && is.State == StateFinal {
 		bad("a final message counts as open")
 	}

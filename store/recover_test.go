@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -141,6 +143,36 @@ func TestHeldIsResolved(t *testing.T) {
 	}
 	if st := found(h.whole, FoundItem{Sent: true, DueAt: h.now}); st.Held || st.State != StateSent {
 		t.Errorf("sent: %+v", st)
+	}
+}
+
+// TestSnapshotOfAnotherHistory: a node that a recovery gave up neither takes the new cluster's state for its
+// own past nor gives the new cluster its own.
+func TestSnapshotOfAnotherHistory(t *testing.T) {
+	given, kept := newBroken(t), newBroken(t)
+	before := kept.snapshot()
+	kept.apply(&Recover{Leap: leap, DueAt: kept.now})
+	first := kept.snapshot()
+	for range 5 {
+		given.accept(message("shop"))
+	}
+	for name, tt := range map[string]struct {
+		h   *harness
+		raw []byte
+	}{"the given up one takes": {given.harness, first}, "the new one takes": {kept.harness, given.snapshot()}} {
+		want := tt.h.sum()
+		if err := tt.h.Restore(bytes.NewReader(tt.raw)); err == nil || !strings.Contains(err.Error(), "epoch") || tt.h.sum() != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	want := kept.sum()
+	if err := kept.Restore(bytes.NewReader(before)); err != nil || kept.sum() != want {
+		t.Errorf("its own past: %v", err)
+	}
+	behind := newHarness(t) // of the new cluster, when it was told to catch up
+	behind.apply(&Genesis{ClusterID: "blue"})
+	if err := behind.Restore(bytes.NewReader(first)); err != nil || behind.Epoch() != 2 {
+		t.Errorf("one that is behind: epoch %d, %v", behind.Epoch(), err)
 	}
 }
 
