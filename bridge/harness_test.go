@@ -186,6 +186,7 @@ type rig struct {
 	logs     *logs
 	serve    func(net.Listener) // serves another listener beside that of dial
 	stopRun  func()             // ends Run and waits for it
+	stopped  sync.WaitGroup     // waits for Run
 	ends     error              // what Run is to end with
 	gates    []func()
 }
@@ -197,7 +198,7 @@ func inRig(t *testing.T, f func(*testing.T, *rig), change ...func(*Config)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, change)
 		ctx, cancel := context.WithCancel(context.Background())
-		var running sync.WaitGroup
+		running := &r.stopped
 		running.Go(func() {
 			if err := r.Run(ctx); !errors.Is(err, r.ends) {
 				t.Errorf("Run: %v, want %v", err, r.ends)

@@ -107,8 +107,8 @@ func (t *takeover) differences() (lost []*session, left []store.Bind) {
 
 // reopen asks for a place for a session that has lost its own. If there is none it is unbound.
 func (t *takeover) reopen(ctx context.Context, s *session) {
-	s.seat.Lock() // it may end meanwhile: its BindClose comes behind this
-	defer s.seat.Unlock()
+	s.seat <- struct{}{} // it may end meanwhile: its BindClose comes behind this
+	defer func() { <-s.seat }()
 	acct := t.b.policy.Load().accounts[s.account]
 	if acct == nil || !t.bound(s) {
 		return

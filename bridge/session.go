@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"smppbridge/smpp"
 	"smppbridge/store"
@@ -14,7 +13,7 @@ import (
 type session struct {
 	*smpp.Session
 	account  string
-	seat     sync.Mutex    // held while a BindOpen of it that is no longer its ESME's to wait for, or its BindClose, is under way
+	seat     chan struct{} // capacity 1: held while a BindOpen that replaces a lost place, or its BindClose, is under way
 	evicted  bool          // guarded by takeover.mu; its place was given away, and it is being unbound
 	released chan struct{} // closed when its bind is out of the replicated state
 	marks    marks         // which of its answers have been written
@@ -87,7 +86,7 @@ func (b *Bridge) verify(ctx context.Context, acct *account, password string, who
 
 // enter takes one of the account's binds for s.
 func (b *Bridge) enter(ctx context.Context, acct *account, s *smpp.Session) error {
-	sess := &session{Session: s, account: acct.SystemID, released: make(chan struct{})}
+	sess := &session{Session: s, account: acct.SystemID, seat: make(chan struct{}, 1), released: make(chan struct{})}
 	if err := b.takeover.open(ctx, sess, b.bindOpen(acct, sess)); err != nil {
 		return fmt.Errorf("open bind: %w", err)
 	}

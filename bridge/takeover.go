@@ -169,10 +169,10 @@ func (t *takeover) release(s *session) {
 	delete(ten.sessions, s)
 	t.b.courier.background(func(ctx context.Context) {
 		_ = t.b.courier.settled(ctx, s) // or another node would deliver again what this session has answered
-		s.seat.Lock()                   // behind a BindOpen of it that is under way
+		s.seat <- struct{}{}            // behind a BindOpen of it that is under way
 		cmd := &store.BindClose{Node: t.b.cfg.NodeID, Incarnation: t.b.incarnation.Load(), Session: s.ID()}
 		_, _ = t.b.settle(ctx, cmd) // it fails only when the node stops, and its binds go with its incarnation
-		s.seat.Unlock()
+		<-s.seat
 		close(s.released)
 		t.mu.Lock()
 		defer t.mu.Unlock()
