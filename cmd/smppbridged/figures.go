@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"smppbridge/cluster"
@@ -31,12 +33,29 @@ var figureHelp = map[string]string{
 	"store_apply_entries":          "Log entries applied.",
 	"store_file_bytes":             "Size of the state file.",
 	"cluster_snapshots_sent_total": "Snapshots begun to be sent.",
+
+	"cluster_snapshots_received_total": "Snapshots that replaced this node's state.",
+	"cluster_forwarded_total":          "Commands that another node was asked to propose.",
+	"cluster_in_touch":                 "1 if this node leads, or has heard from the leader a moment ago.",
+	"cluster_version":                  "Cluster version in force.",
+	"cluster_version_supported":        "Highest cluster version that this node's program can apply.",
+	"cluster_voters":                   "Members with a vote, as this node sees it.",
+	"cluster_nonvoters":                "Members that catch up and have no vote yet, as this node sees it.",
+}
+
+// memberHelp is the closed list of metrics about members. Each node tells of all of them, itself included.
+var memberHelp = map[string]string{
+	"cluster_member_heard_seconds":  "Time since a member answered this node; +Inf if it never has.",
+	"cluster_member_behind_entries": "Log entries that this node knows to be committed and a member had not applied when it last answered.",
 }
 
 func newFigures(c *cluster.Node, st *store.Store) *figures {
 	f := &figures{cluster: c, store: st, descs: make(map[string]*prometheus.Desc, len(figureHelp))}
 	for name, help := range figureHelp {
 		f.descs[name] = prometheus.NewDesc("smppbridge_"+name, help, nil, nil)
+	}
+	for name, help := range memberHelp {
+		f.descs[name] = prometheus.NewDesc("smppbridge_"+name, help, []string{"member"}, nil)
 	}
 	f.descs["cluster_proposals_total"] = prometheus.NewDesc("smppbridge_cluster_proposals_total",
 		"Proposals by result: proposed, refused (surely not proposed), unknown.", []string{"result"}, nil)
@@ -57,11 +76,8 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(f.descs[name], kind, v, labels...)
 	}
 	gauge := func(name string, v float64) { send(prometheus.GaugeValue, name, v) }
-	leader := 0.0
-	if f.cluster.IsLeader() {
-		leader = 1
-	}
-	gauge("cluster_leader", leader)
+	gauge("cluster_leader", bit(f.cluster.IsLeader()))
+	gauge("cluster_in_touch", bit(f.cluster.InTouch()))
 	gauge("cluster_term", float64(c.Term))
 	gauge("cluster_last_index", float64(c.LastIndex))
 	gauge("cluster_commit_index", float64(c.CommitIndex))
@@ -69,10 +85,14 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 	gauge("cluster_log_bytes", float64(c.LogBytes))
 	gauge("cluster_disk_free_bytes", float64(c.DiskFree))
 	gauge("cluster_waiting_proposals", float64(c.Waiting))
+	gauge("cluster_version", float64(f.store.ClusterVersion()))
+	gauge("cluster_version_supported", store.Version)
 	gauge("store_file_bytes", float64(f.store.Figures().FileSize))
 	count := prometheus.CounterValue
 	send(count, "cluster_elections_won_total", float64(c.Reigns))
 	send(count, "cluster_snapshots_sent_total", float64(c.SnapshotsSent))
+	send(count, "cluster_snapshots_received_total", float64(c.SnapshotsReceived))
+	send(count, "cluster_forwarded_total", float64(c.Forwarded))
 	send(count, "cluster_proposals_total", float64(c.Proposed), "proposed")
 	send(count, "cluster_proposals_total", float64(c.Refused), "refused")
 	send(count, "cluster_proposals_total", float64(c.Unknown), "unknown")
@@ -80,4 +100,34 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstSummary(f.descs["cluster_log_append_bytes"], c.Appends, float64(c.AppendedBytes), nil)
 	ch <- prometheus.MustNewConstSummary(f.descs["store_apply_seconds"], c.Batches, c.ApplyTime.Seconds(), nil)
 	ch <- prometheus.MustNewConstSummary(f.descs["store_apply_entries"], c.Batches, float64(c.BatchEntries), nil)
+	f.collectMembers(c.CommitIndex, gauge, func(name string, v float64, member string) {
+		send(prometheus.GaugeValue, name, v, member)
+	})
+}
+
+// collectMembers tells of the members.
+func (f *figures) collectMembers(committed uint64, gauge func(string, float64), of func(name string, v float64, member string)) {
+	voters, nonvoters := 0, 0
+	for _, m := range f.cluster.Members() {
+		if m.Voter {
+			voters++
+		} else {
+			nonvoters++
+		}
+		heard := math.Inf(1)
+		if m.Heard >= 0 {
+			heard = m.Heard.Seconds()
+			of("cluster_member_behind_entries", float64(max(committed, m.Applied)-m.Applied), m.ID)
+		}
+		of("cluster_member_heard_seconds", heard, m.ID)
+	}
+	gauge("cluster_voters", float64(voters))
+	gauge("cluster_nonvoters", float64(nonvoters))
+}
+
+func bit(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
