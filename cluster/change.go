@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -116,7 +117,7 @@ func (n *Node) answerMembers(ctx context.Context, _ string, request []byte) ([]b
 	default:
 		status = changeAgain
 	}
-	return appendField([]byte{status}, err.Error()), nil
+	return appendField([]byte{status}, strings.TrimPrefix(err.Error(), ErrRefused.Error()+": ")), nil
 }
 
 // change carries out an order, if this node leads.
@@ -196,7 +197,8 @@ func (n *Node) probe(ctx context.Context, id, addr string) error {
 	defer cancel()
 	answer, err := n.askAt(ctx, id, addr, subjectPulse)
 	if err != nil {
-		return refused("no answer from a node %s at %s; is it running, with that id, and can the leader reach it? %w", id, addr, err)
+		return refused("no answer from a node %s at %s; it must be running, with that id and no data of another cluster, where %s reaches it: %w",
+			id, addr, n.cfg.NodeID, err)
 	}
 	p, err := decodePulse(answer)
 	if err != nil {

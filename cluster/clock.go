@@ -79,12 +79,17 @@ type clockView struct {
 func (n *Node) lookAtClocks() clockView {
 	others, quorum := n.otherVoters()
 	now, wall := time.Now(), n.cfg.Now()
-	var ahead []time.Duration // of each of the others
+	var ahead []time.Duration
 	for _, s := range others {
 		if p := n.sightings.get(string(s.ID)); p.heardWithin(clockFresh) {
 			ahead = append(ahead, p.clockAt(now).Sub(wall))
 		}
 	}
+	return compareClocks(ahead, quorum)
+}
+
+// compareClocks judges by how much other clocks are ahead of this node's.
+func compareClocks(ahead []time.Duration, quorum int) clockView {
 	if len(ahead) == 0 {
 		return clockView{}
 	}

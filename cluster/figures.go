@@ -36,6 +36,16 @@ type Figures struct {
 	BatchEntries uint64
 	ApplyTime    time.Duration
 
+	ClusterVersion uint64        // gauge: in force
+	Supported      uint64        // gauge: the highest cluster version this node takes part in
+	Members        int           // gauge: of Raft's configuration
+	Voters         int           // gauge: of them
+	Heard          int           // gauge: members that answered lately, this node among them
+	ClockOffset    time.Duration // gauge: by how much this node's clock is ahead of the other voters'
+	Diverged       int64         // gauge: members whose state differed at the last comparison; on the leader
+	Undecided      uint64        // comparisons in which no majority agreed
+	Reaped         uint64        // times that the binds of a node that was gone were removed
+
 	SnapshotsSent     uint64 // begun to be sent
 	SnapshotsReceived uint64 // restored
 }
@@ -74,6 +84,7 @@ func (n *Node) Figures() Figures {
 		SnapshotsSent:     n.snaps.sent.Load(),
 		SnapshotsReceived: n.fsm.restores.Load(),
 	}
+	n.memberFigures(&f)
 	if n.lead.current() == nil {
 		f.LastContact = -1
 		if at := n.raft.LastContact(); !at.IsZero() {

@@ -94,6 +94,21 @@ func (n *Node) Members() []Member {
 	return ms
 }
 
+func (n *Node) memberFigures(f *Figures) {
+	f.ClusterVersion, f.Supported = n.store.ClusterVersion(), n.cfg.Version
+	for _, m := range n.Members() {
+		f.Members++
+		if m.Voter {
+			f.Voters++
+		}
+		if m.Heard >= 0 && m.Heard <= n.fresh() {
+			f.Heard++
+		}
+	}
+	f.ClockOffset = time.Duration(n.clockOffset.Load())
+	f.Diverged, f.Undecided, f.Reaped = n.diverged.Load(), n.undecided.Load(), n.reaped.Load()
+}
+
 // Join makes a node a member: first without a vote, and with one when it has caught up. The node runs
 // already, without Bootstrap. It returns when the first step is committed; Members tells of the second. Any
 // node may be asked.

@@ -32,6 +32,7 @@ type Cluster struct {
 
 type member struct {
 	dir   string
+	alone bool // it was added: it begins no cluster, and knows nobody
 	net   *network
 	node  *cluster.Node // nil while it is down
 	store *store.Store  // nil while it is down
@@ -45,13 +46,8 @@ type member struct {
 func New(t testing.TB, n int, tune func(*cluster.Config)) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, tune: tune, net: newFabric()}
-	for i := range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.peers = append(c.peers, cluster.Peer{ID: fmt.Sprintf("n%d", i+1), Addr: l.Addr().String()})
-		c.nodes = append(c.nodes, &member{dir: filepath.Join(t.TempDir(), c.peers[i].ID), net: c.net.network(i, l)})
+	for range n {
+		c.settle()
 	}
 	for i := range n {
 		c.Start(i)
@@ -70,6 +66,45 @@ func New(t testing.TB, n int, tune func(*cluster.Config)) *Cluster {
 	return c
 }
 
+// settle gives the next node an id, an address and a directory, and returns its index.
+func (c *Cluster) settle() int {
+	c.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	i := len(c.nodes)
+	c.peers = append(c.peers, cluster.Peer{ID: fmt.Sprintf("n%d", i+1), Addr: l.Addr().String()})
+	c.nodes = append(c.nodes, &member{dir: filepath.Join(c.t.TempDir(), c.peers[i].ID), net: c.net.network(i, l)})
+	return i
+}
+
+// Add starts a further node, which waits to be joined, and returns its index.
+func (c *Cluster) Add() int {
+	c.t.Helper()
+	i := c.settle()
+	c.nodes[i].alone = true
+	c.Start(i)
+	return i
+}
+
+// Peer returns id and address of node i.
+func (c *Cluster) Peer(i int) cluster.Peer { return c.peers[i] }
+
+// Dir returns where node i keeps its log; its store's file is the same name with ".db" behind it.
+func (c *Cluster) Dir(i int) string { return c.nodes[i].dir }
+
+// Fatal returns the error after which node i could do no more, nil if there was none, and forgets it: the
+// test expected it.
+func (c *Cluster) Fatal(i int) error {
+	m := c.nodes[i]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := m.fatal
+	m.fatal = nil
+	return err
+}
+
 // Start starts node i, which is down, on what is in its directory.
 func (c *Cluster) Start(i int) {
 	c.t.Helper()
@@ -79,21 +114,34 @@ func (c *Cluster) Start(i int) {
 		c.t.Fatal(err)
 	}
 	cfg := cluster.Config{
-		NodeID: c.peers[i].ID, Dir: m.dir, Addr: c.peers[i].Addr, Peers: c.peers, Bootstrap: true,
+		NodeID: c.peers[i].ID, Dir: m.dir, Addr: c.peers[i].Addr, Peers: c.founders(), Bootstrap: true,
 		Listener: l, Dial: m.net.dial, Fatal: m.fail,
 		// All nodes share a machine, perhaps with much else: a leader is not lost for being slow.
 		HeartbeatTimeout: time.Second, ElectionTimeout: time.Second, LeaderLeaseTimeout: time.Second,
 	}
+	if m.alone {
+		cfg.Peers, cfg.Bootstrap = nil, false
+	}
 	if c.tune != nil {
 		c.tune(&cfg)
 	}
-	m.store, err = store.Open(m.dir+".db", store.Options{ClusterID: "test", MmapSize: 1 << 24})
+	m.store, err = store.Open(m.dir+".db", store.Options{MmapSize: 1 << 24})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	if m.node, err = cluster.Start(cfg, m.store); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// founders returns the nodes that began the cluster.
+func (c *Cluster) founders() (ps []cluster.Peer) {
+	for i, m := range c.nodes {
+		if !m.alone {
+			ps = append(ps, c.peers[i])
+		}
+	}
+	return ps
 }
 
 // Stop shuts node i down in order.
