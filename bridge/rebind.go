@@ -1,10 +1,8 @@
 package bridge
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,8 +16,9 @@ const (
 	reopenPatient = 2 * time.Second        // for which each is proposed; then they are looked at again
 )
 
-// errSucceeded ends a bridge whose node has started elsewhere: its tokens and binds are void.
-var errSucceeded = errors.New("another process is this node: it announced itself later")
+// ErrSucceeded ends a bridge whose node has started elsewhere: its tokens and binds are void. It is not to be started again
+// while the other runs: the two would go on ending each other.
+var ErrSucceeded = errors.New("another process is this node: it announced itself later")
 
 // keepBinds sees to it that the sessions of this node are those that the state has for it, until ctx ends.
 //
@@ -29,7 +28,7 @@ var errSucceeded = errors.New("another process is this node: it announced itself
 // can be applied behind the BindClose of its session, e.g. when it lay in the receive buffer of a leader that was frozen.
 //
 // Looking costs nothing but memory; only where the two differ, which a node that lags behind sees too, is the cluster asked
-// what holds. keepBinds returns errSucceeded when a later incarnation of this node is up.
+// what holds. keepBinds returns ErrSucceeded when a later incarnation of this node is up.
 func (b *Bridge) keepBinds(ctx context.Context) error {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
@@ -38,14 +37,14 @@ func (b *Bridge) keepBinds(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-b.succeeded:
-			return errSucceeded
+			return ErrSucceeded
 		case <-tick.C:
 		}
 		own := b.incarnation.Load()
 		switch {
 		case own == 0: // not announced yet
 		case b.store.Incarnation(b.cfg.NodeID) > own:
-			return errSucceeded
+			return ErrSucceeded
 		default:
 			b.takeover.compare(ctx)
 		}
@@ -101,7 +100,6 @@ func (t *takeover) differences() (lost []*session, left []store.Bind) {
 			left = append(left, v)
 		}
 	}
-	slices.SortFunc(lost, func(a, b *session) int { return cmp.Compare(a.ID(), b.ID()) }) // who bound first stays
 	return lost, left
 }
 

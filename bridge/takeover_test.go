@@ -217,7 +217,7 @@ func TestOthersHaveTheBinds(t *testing.T) {
 func TestRefusedProposals(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		s := newStreet(r)
-		r.ends = errSucceeded
+		r.ends = ErrSucceeded
 		up := &store.NodeUp{Node: "n1", Incarnation: r.incarnation.Load() + 1} // from now on the state refuses this one's binds
 		if _, err := r.node.apply(up); err != nil {
 			t.Fatal(err)

@@ -174,7 +174,7 @@ func expectClosedUnanswered(t *testing.T, e *esme) {
 func TestAnsweredOnceGoneIsNotAnError(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		e := r.bind("any", smpp.Transmitter)
-		r.ends = errSucceeded
+		r.ends = ErrSucceeded
 		if _, err := r.node.apply(&store.NodeUp{Node: "n1", Incarnation: r.incarnation.Load() + 1}); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"smppbridge/bridge"
 	"smppbridge/cluster"
 	"smppbridge/store"
 )
@@ -54,7 +55,7 @@ func exitCode(err error) int {
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}
-	for _, data := range []error{store.ErrDiverged, store.ErrVersion, cluster.ErrLogLost, cluster.ErrRemoved} {
+	for _, data := range []error{bridge.ErrSucceeded, store.ErrDiverged, store.ErrVersion, cluster.ErrLogLost, cluster.ErrRemoved} {
 		if errors.Is(err, data) {
 			return exitData
 		}

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"smppbridge/bridge"
 	"smppbridge/cluster"
 	"smppbridge/smpp"
 	"smppbridge/store"
@@ -99,6 +100,7 @@ func TestExitCodes(t *testing.T) {
 		{errors.New("disk full"), 1},
 		{store.ErrLocked, 1},
 		{usageError{errors.New("unknown key")}, 78},
+		{bridge.ErrSucceeded, 65},
 		{store.ErrDiverged, 65},
 		{store.ErrVersion, 65},
 		{cluster.ErrLogLost, 65},
