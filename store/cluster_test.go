@@ -136,6 +136,11 @@ func TestNodeDownTakesBindsOnly(t *testing.T) {
 		}
 		h.restart()
 	}
+	h.apply(&NodeDown{Node: "n1", Incarnation: 5})
+	late := Bind{Node: "n1", Incarnation: 4, Session: 1, Account: "shop"}
+	if r := h.apply(&BindOpen{Bind: late}).(*BindResult); r.OK {
+		t.Errorf("a BindOpen of an earlier incarnation, after a NodeDown: %+v", *r)
+	}
 	if h.Incarnation("n1") != 5 {
 		t.Errorf("incarnation %d, want 5", h.Incarnation("n1"))
 	}

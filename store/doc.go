@@ -40,9 +40,28 @@
 // one's number, nothing is charged and nothing stored. It counts for DedupeFor from its acceptance,
 // by the state clock, or until it fails or is replaced.
 //
+// # Nodes and the cluster
+//
+// Genesis names the cluster: it is the first command of a log, so all nodes spell OutIds alike. Before it
+// nothing is begun. NodeUp names a node's incarnation; one that is not later comes late and changes nothing,
+// and so do binds and tokens of another incarnation than the current one. NodeDown takes a node's binds
+// when the leader has not heard of it: it may live, so its incarnation and tokens stay.
+//
+// The cluster version says which commands, and which changes of what they do, all members understand. It
+// rises by Raise and never falls. A file of a version that this program does not know is not opened.
+//
+// Each entry is added to a rolling hash (hash.go). Mark has every node note it, Verify names what most of
+// them noted; a node that noted something else stops.
+//
+// Recover begins a new epoch, when a majority is lost or a backup is put back. What the lost nodes did
+// since is not known: all numbers leap, and each message that may have been sent is uncertain and Held. A
+// call of an ended epoch with a number above those known (LostOutID) may have been for any of them; who
+// resolves looks for it among all that was sent to the phone. A message that was never begun here gets an
+// attempt of the new epoch without a route, under which its report can be applied.
+//
 // # The file
 //
-//	meta      the applied index, counters, cursors, Raft's configuration, schema, cluster id
+//	meta      the applied index, counters, cursors, Raft's configuration, schema, cluster id, where epochs ended
 //	tokens    node, incarnation, seq → result of an Accept, while its node may ask again
 //	nodes     node → its incarnation
 //	messages  number → the message as it was accepted (message_codec.go)
@@ -76,7 +95,8 @@
 // The applied index is written in the same transaction as what it stands for. A crash before the
 // commit leaves the state before, and Raft hands in the entries again; after it, they are
 // skipped. With NoSync this does not hold. A snapshot is the file as a read transaction sees it;
-// a received one is complete and synced before it is renamed into place (snapshot.go). bbolt's
+// a received one is complete and synced before it is renamed into place (snapshot.go), also where it is
+// not copied on the way (RestoreFile). bbolt's
 // freelist is not stored but rebuilt at Open.
 //
 // An erased text is gone from every record. Its octets stay in a free page of the file until
@@ -86,7 +106,8 @@
 //
 // Give it the next Kind, a struct in command.go, a result in result.go, its encoding in encode.go
 // and decode.go, a case in applyCommand, a line in allCommands, and run the tests with -update:
-// only lines may be added to the golden files. A field that Apply reads is never added to a
-// command that is there: nodes of two versions would diverge. For the same reason a change of
-// what Apply does is made to depend on the cluster version in meta.
+// only lines may be added to the golden files. Results travel between nodes too (result_codec.go). A
+// field that Apply reads is never added to a command that is there: nodes of two versions would diverge.
+// For the same reason a new command raises Version and has a line in since, and a change of what Apply
+// does is made to depend on the cluster version in meta.
 package store
