@@ -43,9 +43,9 @@ func wantReload(t testing.TB, c interface{ Reload() (bool, error) }, wantChanged
 	}
 }
 
-// TestServerFollowsItsFiles: new handshakes use what is in the files now, while that can be used; connections that
+// TestCertificatesFollowTheirFiles: new handshakes use what is in the files now, while that can be used; connections that
 // are open go on.
-func TestServerFollowsItsFiles(t *testing.T) {
+func TestCertificatesFollowTheirFiles(t *testing.T) {
 	ours, next := newAuthority(t), newAuthority(t)
 	files := serverFiles(t, ours, "centre")
 	files.Required = true
