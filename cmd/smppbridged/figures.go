@@ -36,6 +36,10 @@ var figureHelp = map[string]string{
 
 	"cluster_snapshots_received_total": "Snapshots that replaced this node's state.",
 	"cluster_forwarded_total":          "Commands that another node was asked to propose.",
+	"cluster_clock_offset_seconds":     "By how much this node's clock is ahead of the other voters'.",
+	"cluster_diverged_members":         "Members whose state differed from the majority's at the last comparison; on the leader.",
+	"cluster_undecided_total":          "Comparisons of states in which no majority agreed; on the leader.",
+	"cluster_reaped_total":             "Times that this node, leading, removed the binds of a node that was gone.",
 	"cluster_in_touch":                 "1 if this node leads, or has heard from the leader a moment ago.",
 	"cluster_version":                  "Cluster version in force.",
 	"cluster_version_supported":        "Highest cluster version that this node's program can apply.",
@@ -85,6 +89,8 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 	gauge("cluster_log_bytes", float64(c.LogBytes))
 	gauge("cluster_disk_free_bytes", float64(c.DiskFree))
 	gauge("cluster_waiting_proposals", float64(c.Waiting))
+	gauge("cluster_clock_offset_seconds", c.ClockOffset.Seconds())
+	gauge("cluster_diverged_members", float64(c.Diverged))
 	gauge("cluster_version", float64(f.store.ClusterVersion()))
 	gauge("cluster_version_supported", store.Version)
 	gauge("store_file_bytes", float64(f.store.Figures().FileSize))
@@ -92,6 +98,8 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 	send(count, "cluster_elections_won_total", float64(c.Reigns))
 	send(count, "cluster_snapshots_sent_total", float64(c.SnapshotsSent))
 	send(count, "cluster_snapshots_received_total", float64(c.SnapshotsReceived))
+	send(count, "cluster_undecided_total", float64(c.Undecided))
+	send(count, "cluster_reaped_total", float64(c.Reaped))
 	send(count, "cluster_forwarded_total", float64(c.Forwarded))
 	send(count, "cluster_proposals_total", float64(c.Proposed), "proposed")
 	send(count, "cluster_proposals_total", float64(c.Refused), "refused")
