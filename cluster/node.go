@@ -172,6 +172,7 @@ func (n *Node) raftConfig() *raft.Config {
 	conf.ElectionTimeout = n.cfg.ElectionTimeout
 	conf.LeaderLeaseTimeout = n.cfg.LeaderLeaseTimeout
 	conf.MaxAppendEntries = maxAppendEntries
+	conf.CommitTimeout = commitNotice
 	conf.BatchApplyCh = true // else each proposal that waits costs a sync of its own
 	conf.NoSnapshotRestoreOnStart = true
 	conf.SnapshotThreshold = math.MaxUint64
