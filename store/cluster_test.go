@@ -307,13 +307,14 @@ func TestHashIsOfTheEntries(t *testing.T) {
 // Verify that names the majority's hash ends the node, at this start and the next.
 func TestDivergedNodeStops(t *testing.T) {
 	faults := map[string]func(h *harness, n Number){
-		"none":           func(*harness, Number) {},
-		"a lost text":    func(h *harness, n Number) { h.corrupt(bktMessages, key8(uint64(n))) },
-		"a lost status":  func(h *harness, n Number) { h.corrupt(bktStates, key8(uint64(n))) },
-		"a counter":      func(h *harness, _ Number) { h.machine.meta.nextReceipt++ },
-		"a meter":        func(h *harness, _ Number) { h.machine.meters[OpenKey("shop")].rules[0].level++ },
-		"a bind":         func(h *harness, _ Number) { h.machine.addBind(Bind{Node: "n1", Incarnation: 1, Account: "shop"}) },
-		"a number ahead": func(h *harness, _ Number) { h.machine.meta.nextNumber++ },
+		"none":            func(*harness, Number) {},
+		"a lost text":     func(h *harness, n Number) { h.corrupt(bktMessages, key8(uint64(n))) },
+		"a lost status":   func(h *harness, n Number) { h.corrupt(bktStates, key8(uint64(n))) },
+		"a counter":       func(h *harness, _ Number) { h.machine.meta.nextReceipt++ },
+		"an idle counter": func(h *harness, _ Number) { h.machine.meta.nextOrphan++ },
+		"a meter":         func(h *harness, _ Number) { h.machine.meters[OpenKey("shop")].rules[0].level++ },
+		"a bind":          func(h *harness, _ Number) { h.machine.addBind(Bind{Node: "n1", Incarnation: 1, Account: "shop"}) },
+		"a number ahead":  func(h *harness, _ Number) { h.machine.meta.nextNumber++ },
 	}
 	for name, fault := range faults {
 		majority, node := newHarness(t), newHarness(t)
