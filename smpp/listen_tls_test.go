@@ -111,16 +111,6 @@ func (a *authority) client(conn net.Conn, name string, trusting bool) *tls.Conn 
 	return tls.Client(conn, config)
 }
 
-// dial connects, with or without a certificate.
-func (a *authority) dial(addr, name string) *tls.Conn {
-	a.t.Helper()
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return a.client(conn, name, false)
-}
-
 func TestClientCertificates(t *testing.T) {
 	ours, foreign := newAuthority(t), newAuthority(t)
 	for _, tt := range []struct {
