@@ -1,6 +1,7 @@
 # make demo    one node, a simulator and a third-party ESME: the main job on real input
 # make test    everything that must pass
 # make check   what must pass before a commit
+# make cluster-test  three real nodes, and everything that can happen to them (root; see cmd/clustertest)
 # make interop the ESMEs of others against a node; INTEROPFLAGS=--install installs them (Debian, root)
 GO ?= go
 BIN = bin
@@ -8,7 +9,7 @@ PROGRAMS = smppbridged smppctl smppload aliyunsim
 # The race detector's slowest packages need minutes on two cores.
 TESTFLAGS ?= -timeout 15m
 
-.PHONY: build test race check fmt vet staticcheck imports demo run interop bench fuzz clean
+.PHONY: build test race check fmt vet staticcheck imports demo run interop cluster-test bench fuzz clean
 
 build:
 	@mkdir -p $(BIN)
@@ -20,6 +21,10 @@ demo: build
 # Kannel, npm smpp, Net::SMPP, gosmpp and go-smpp, captured and dissected by tshark.
 interop: build
 	$(GO) run ./cmd/interop --daemon $(BIN)/smppbridged $(INTEROPFLAGS)
+
+# kill -9, power loss, frozen processes, partitions, loss, full disks, changes of members: CLUSTERTESTFLAGS="--rounds 2"
+cluster-test: build
+	$(GO) run ./cmd/clustertest --daemon $(BIN)/smppbridged --ctl $(BIN)/smppctl $(CLUSTERTESTFLAGS)
 
 run: build
 	$(BIN)/smppbridged dev

@@ -29,11 +29,13 @@ type lab struct {
 	fabric *fabric
 	spaces []*namespace
 	api    *api
+	probe  probe
+	probed chan error
 }
 
 // newLab makes namespaces for size nodes, and starts the API. All ends with ctx.
 func newLab(ctx context.Context, o options, dir string) (*lab, error) {
-	l := &lab{dir: dir, bin: o.programs, fabric: newFabric(ctx)}
+	l := &lab{dir: dir, bin: o.programs, fabric: newFabric(ctx), probed: make(chan error, 1)}
 	outside, err := newTUN(esmeIP(), apiIP())
 	if err != nil {
 		return nil, err
@@ -51,11 +53,13 @@ func newLab(ctx context.Context, o options, dir string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
+	go func() { l.probed <- l.probe.run(ctx, dir) }() // ends with ctx
 	return l, os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(l.api.policy()), 0o600)
 }
 
 // wait returns when everything that runs in the lab has ended, which it does with its ctx.
 func (l *lab) wait() {
+	<-l.probed
 	l.api.wait()
 	l.fabric.wait.Wait()
 }

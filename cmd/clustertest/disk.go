@@ -107,19 +107,23 @@ func (d *disk) unmount(ctx context.Context) error {
 // fillerName is the file that takes a disk's space.
 const fillerName = "filler"
 
-// fill takes all space but that many octets.
-func (d *disk) fill(leave int64) error {
-	var s unix.Statfs_t
-	if err := unix.Statfs(d.dir, &s); err != nil {
-		return err
-	}
+// fill takes all space.
+func (d *disk) fill() error {
 	f, err := os.Create(filepath.Join(d.dir, fillerName))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	if err := unix.Fallocate(int(f.Fd()), 0, 0, max(0, int64(s.Bfree)*s.Bsize-leave)); err != nil {
-		return fmt.Errorf("fill the disk: %w", err)
+	at := int64(0)
+	for step := int64(1 << 30); step >= 1<<12; { // ever smaller pieces, until not even the smallest fits
+		switch err := unix.Fallocate(int(f.Fd()), 0, at, step); {
+		case err == nil:
+			at += step
+		case errors.Is(err, unix.ENOSPC):
+			step /= 2
+		case !errors.Is(err, unix.EINTR):
+			return fmt.Errorf("fill the disk: %w", err)
+		}
 	}
 	return nil
 }

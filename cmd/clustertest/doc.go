@@ -27,12 +27,13 @@
 //	again    has a second receipt, and the session or node of the first one ended or was hurt close by
 //	extra    has a second receipt without that excuse
 //	early    has a receipt from before its submit_sm_resp
+//	late     likewise, but the node that answered was hurt meanwhile: the others held it for dead, and its sessions too
 //	wrong    has a receipt that names nothing, or something else than the first one
 //	limits   was accepted above an account's rate, or refused by the API because a phone had had enough
 //	errs     was refused, or its connection was cut, on a node that nobody hurt
 //
-// and all but "again" and, in scenes that are not quiet, errs must be 0. The outage is how long the nodes that were
-// not hurt accepted nothing.
+// and all but "again" and "late" and, in scenes that are not quiet, "errs" must be 0. The outage is the longest time
+// for which a node that was not hurt accepted nothing.
 //
 // Clocks are not moved: time namespaces do not have the clock that matters, and what replaces libc's reaches no Go
 // program. cluster's own tests do that.

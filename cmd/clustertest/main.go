@@ -70,7 +70,7 @@ func parse() options {
 	flag.BoolVar(&o.install, "install", false, "install what is missing from Debian (needs root)")
 	flag.BoolVar(&o.maybe, "optional", false, "succeed, saying so, where namespaces and disks cannot be made")
 	flag.IntVar(&o.nodes, "nodes", 3, "nodes of the cluster")
-	flag.IntVar(&o.rounds, "rounds", 20, "rounds of each scene")
+	flag.IntVar(&o.rounds, "rounds", 20, "rounds of each scene; fewer than 5: only the most telling scenes, unless --only names some")
 	flag.StringVar(&o.only, "only", "", "only scenes that match this regular expression")
 	flag.StringVar(&o.skip, "skip", "", "not the scenes that match this one")
 	flag.BoolVar(&o.long, "long", false, "also the scenes that take long")

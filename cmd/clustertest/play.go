@@ -55,6 +55,9 @@ func playAll(ctx context.Context, o options, dir string) error {
 	return errors.Join(err, p.report.end())
 }
 
+// fewRounds is how few are taken for a wish to be done soon: then only the core of the scenes is played.
+const fewRounds = 5
+
 // chosen are the scenes that the command line asks for and the cluster has nodes for.
 func chosen(o options) ([]scene, error) {
 	only, err := regexp.Compile(o.only)
@@ -67,7 +70,7 @@ func chosen(o options) ([]scene, error) {
 	}
 	var list []scene
 	for _, s := range scenes() {
-		if s.nodes <= o.nodes && (o.long || !s.long) && only.MatchString(s.name) &&
+		if s.nodes <= o.nodes && (o.long || !s.long) && (s.core || o.rounds >= fewRounds || o.only != "") && only.MatchString(s.name) &&
 			(o.skip == "" || !skip.MatchString(s.name)) {
 			list = append(list, s)
 		}
@@ -94,7 +97,7 @@ func (p *player) scene(ctx context.Context, s scene) error {
 			return err
 		}
 		row.enter(i+1, r, t, err)
-		if err != nil || t.bad(s.quiet) > 0 {
+		if err != nil || t.bad(r.quiet(s)) > 0 {
 			p.drop(ctx) // whatever it is, the next round shall not see it
 		}
 	}

@@ -16,11 +16,11 @@ type report struct {
 
 // A row is what became of a scene.
 type row struct {
-	scene     scene
-	rounds    int
-	failed    int
-	sum       tally
-	failovers []time.Duration
+	scene   scene
+	rounds  int
+	failed  int
+	sum     tally
+	outages []time.Duration
 }
 
 func (r *report) begin(o options) {
@@ -40,10 +40,10 @@ func (w *row) enter(number int, r *round, t tally, err error) {
 	w.rounds++
 	w.sum.add(t)
 	if !r.struck.IsZero() {
-		w.failovers = append(w.failovers, r.failover)
+		w.outages = append(w.outages, r.outage)
 	}
 	word := "ok  "
-	if err != nil || t.bad(w.scene.quiet) > 0 {
+	if err != nil || t.bad(r.quiet(w.scene)) > 0 {
 		word = "FAIL"
 		w.failed++
 	}
@@ -52,17 +52,23 @@ func (w *row) enter(number int, r *round, t tally, err error) {
 	if t.extraAllowed > 0 {
 		fmt.Printf(" again %d", t.extraAllowed)
 	}
+	if t.late > 0 {
+		fmt.Printf(" late %d", t.late)
+	}
 	if !r.struck.IsZero() {
-		fmt.Printf(" outage %s", r.failover.Round(10*time.Millisecond))
+		fmt.Printf(" outage %s at %s", r.outage.Round(10*time.Millisecond), r.outageAt.Round(10*time.Millisecond))
+	}
+	if r.stall >= stalled {
+		fmt.Printf(" (the machine stood still for %s)", r.stall.Round(10*time.Millisecond))
 	}
 	fmt.Println()
 	if word != "FAIL" {
 		return
 	}
-	fmt.Printf("      %s\n", t.String())
 	if err != nil {
 		fmt.Printf("      %v\n", err)
 	}
+	fmt.Printf("      %s\n", t.String())
 	for _, e := range t.examples {
 		fmt.Printf("      %s\n", e)
 	}
@@ -86,8 +92,8 @@ func (t *tally) String() string {
 
 // end prints the table, and is an error unless something was played and all of it was as it should be.
 func (r *report) end() error {
-	fmt.Printf("\n%-24s %6s %8s %8s %5s %5s %6s %7s %6s %6s %5s %5s %6s %5s %7s  %s\n", "scene", "rounds", "accepted", "sent",
-		"lost", "twice", "ghosts", "missing", "again", "extra", "early", "wrong", "limits", "errs", "calls/s", "outage median, max")
+	fmt.Printf("\n%-24s %6s %8s %8s %5s %5s %6s %7s %6s %6s %5s %5s %5s %6s %5s %7s  %s\n", "scene", "rounds", "accepted", "sent",
+		"lost", "twice", "ghosts", "missing", "again", "extra", "early", "late", "wrong", "limits", "errs", "calls/s", "outage median, max")
 	failed, rounds := 0, 0
 	for _, w := range r.rows {
 		failed += w.failed
@@ -103,12 +109,12 @@ func (r *report) end() error {
 
 func (w *row) print() {
 	s := &w.sum
-	fmt.Printf("%-24s %6d %8d %8d %5d %5d %6d %7d %6d %6d %5d %5d %6d %5d %7d", w.scene.name, w.rounds, s.accepted, s.sent,
-		s.lost, s.doubled, s.ghosts, s.missing, s.extraAllowed, s.extra, s.early, s.wrong, s.overRate+s.overPhone,
+	fmt.Printf("%-24s %6d %8d %8d %5d %5d %6d %7d %6d %6d %5d %5d %5d %6d %5d %7d", w.scene.name, w.rounds, s.accepted, s.sent,
+		s.lost, s.doubled, s.ghosts, s.missing, s.extraAllowed, s.extra, s.early, s.late, s.wrong, s.overRate+s.overPhone,
 		s.errorsOthers+s.cutOther, s.callsPerSecond)
-	if n := len(w.failovers); n > 0 {
-		slices.Sort(w.failovers)
-		fmt.Printf("  %s, %s", w.failovers[n/2].Round(10*time.Millisecond), w.failovers[n-1].Round(10*time.Millisecond))
+	if n := len(w.outages); n > 0 {
+		slices.Sort(w.outages)
+		fmt.Printf("  %s, %s", w.outages[n/2].Round(10*time.Millisecond), w.outages[n-1].Round(10*time.Millisecond))
 	}
 	fmt.Println()
 }

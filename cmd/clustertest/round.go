@@ -14,12 +14,11 @@ import (
 
 // Times of a round.
 const (
-	flowWithin   = 15 * time.Second       // until every node has accepted something
-	flowCount    = 15                     // that is so many messages
-	goOn         = 800 * time.Millisecond // traffic after the fault is healed
-	answerSlack  = 15 * time.Second       // for the last answers
-	drainWithin  = 60 * time.Second       // for the last receipts
-	outageWithin = 10 * time.Second       // in which a fault's outage begins
+	flowWithin  = 15 * time.Second       // until every node has accepted something
+	flowCount   = 15                     // that is so many messages
+	goOn        = 800 * time.Millisecond // traffic after the fault is healed
+	answerSlack = 15 * time.Second       // for the last answers
+	drainWithin = 60 * time.Second       // for the last receipts
 )
 
 // A round is one fault under traffic.
@@ -31,15 +30,18 @@ type round struct {
 	number  int
 
 	hurt     []disturbance
-	struck   time.Time // when the fault began
-	deaths   bool      // nodes may end by themselves
-	failover time.Duration
+	struck   time.Time     // when the fault began
+	deaths   bool          // nodes may end by themselves
+	outage   time.Duration // the longest of a node that was not hurt
+	outageAt time.Duration // when it began, after the fault
+	stall    time.Duration // the longest of the machine itself
 }
 
 // A scene is a kind of fault.
 type scene struct {
 	name  string
 	nodes int  // that it needs
+	core  bool // is also played where there is time for few
 	long  bool // takes more than some seconds a round
 	quiet bool // ESMEs of nodes that are not hurt must notice nothing
 	play  func(ctx context.Context, r *round) error
@@ -85,6 +87,7 @@ func (r *round) play(ctx context.Context, s scene, load float64) (tally, error) 
 	if err := c.awaitReady(ctx, c.nodes...); err != nil {
 		return tally{}, fmt.Errorf("before the fault: %w", err)
 	}
+	c.lab.probe.take()
 	r.number = r.book.begin()
 	since, limited := c.lab.api.mark(), c.lab.api.limitControls()
 	r.traffic = startTraffic(ctx, c, r.book, load)
@@ -96,9 +99,10 @@ func (r *round) play(ctx context.Context, s scene, load float64) (tally, error) 
 		}
 	}
 	c.lab.fabric.clear()
-	if err == nil {
-		err = r.settle(ctx)
+	if err != nil { // what is missing now is missing because nobody waited for it
+		return tally{}, err
 	}
+	err = r.settle(ctx)
 	r.traffic.close()
 	err = errors.Join(err, r.endings())
 	entries := c.lab.api.entries(since)
@@ -106,8 +110,12 @@ func (r *round) play(ctx context.Context, s scene, load float64) (tally, error) 
 	t.callsPerSecond = mostCalls(entries)
 	t.overPhone = c.lab.api.limitControls() - limited
 	r.measure()
+	r.stall = c.lab.probe.take()
 	return t, err
 }
+
+// quiet reports whether ESMEs of nodes that were not hurt must have noticed nothing.
+func (r *round) quiet(s scene) bool { return s.quiet && r.stall < stalled }
 
 // flow waits until messages are accepted through every node.
 func (r *round) flow(ctx context.Context) error {
@@ -192,7 +200,9 @@ func (r *round) measure() {
 	for _, n := range r.cluster.nodes {
 		hit := slices.ContainsFunc(r.hurt, func(d disturbance) bool { return d.node == n.index })
 		if !hit || len(r.hurt) >= len(r.cluster.nodes) {
-			r.failover = max(r.failover, r.book.outage(n.index, r.struck, outageWithin))
+			if d, from := r.book.outage(n.index, r.struck); d > r.outage {
+				r.outage, r.outageAt = d, from.Sub(r.struck)
+			}
 		}
 	}
 }

@@ -14,39 +14,39 @@ import (
 func scenes() []scene {
 	const second = time.Second
 	return []scene{
-		{name: "nothing", nodes: 1, quiet: true, play: nothing},
-		{name: "kill -9 leader", nodes: 1, quiet: true, play: onLeader(killed)},
+		{name: "nothing", core: true, nodes: 1, quiet: true, play: nothing},
+		{name: "kill -9 leader", core: true, nodes: 1, quiet: true, play: onLeader(killed)},
 		{name: "kill -9 follower", nodes: 3, quiet: true, play: onFollower(killed)},
 		{name: "kill -9 leader twice", nodes: 3, play: killTwice},
-		{name: "kill -9 all", nodes: 1, play: killAll},
-		{name: "power loss leader", nodes: 1, quiet: true, play: onLeader(powerLoss)},
+		{name: "kill -9 all", core: true, nodes: 1, play: killAll},
+		{name: "power loss leader", core: true, nodes: 1, quiet: true, play: onLeader(powerLoss)},
 		{name: "power loss follower", nodes: 3, quiet: true, play: onFollower(powerLoss)},
-		{name: "power loss all", nodes: 1, play: powerLossAll},
+		{name: "power loss all", core: true, nodes: 1, play: powerLossAll},
 		{name: "disk errors leader", nodes: 1, quiet: true, play: onLeader(diskErrors)},
 		{name: "disk errors follower", nodes: 3, quiet: true, play: onFollower(diskErrors)},
 		{name: "disk full leader", nodes: 3, play: onLeader(diskFull)},
 		{name: "disk full follower", nodes: 3, quiet: true, play: onFollower(diskFull)},
 		{name: "freeze leader 2s", nodes: 1, quiet: true, play: onLeader(frozen(2 * second))},
-		{name: "freeze leader 6s", nodes: 1, play: onLeader(frozen(6 * second))},
+		{name: "freeze leader 6s", core: true, nodes: 1, play: onLeader(frozen(6 * second))},
 		{name: "freeze leader 40s", nodes: 1, long: true, play: onLeader(frozen(40 * second))},
 		{name: "freeze follower 3s", nodes: 3, quiet: true, play: onFollower(frozen(3 * second))},
-		{name: "freeze while calling", nodes: 1, play: freezeCalling},
-		{name: "partition leader", nodes: 3, quiet: true, play: onLeader(wires(3*second, both()))},
+		{name: "freeze while calling", core: true, nodes: 1, play: freezeCalling},
+		{name: "partition leader", core: true, nodes: 3, quiet: true, play: onLeader(wires(3*second, both()))},
 		{name: "partition follower", nodes: 3, quiet: true, play: onFollower(wires(3*second, both()))},
-		{name: "leader cannot send", nodes: 3, quiet: true, play: onLeader(wires(3*second, sending()))},
+		{name: "leader cannot send", core: true, nodes: 3, quiet: true, play: onLeader(wires(3*second, sending()))},
 		{name: "leader cannot receive", nodes: 3, quiet: true, play: onLeader(wires(3*second, receiving()))},
 		{name: "follower cannot send", nodes: 3, quiet: true, play: onFollower(wires(3*second, sending()))},
 		{name: "follower cannot receive", nodes: 3, quiet: true, play: onFollower(wires(3*second, receiving()))},
 		{name: "leader's cable pulled", nodes: 3, quiet: true, play: onLeader(unplugged)},
-		{name: "flapping link", nodes: 3, play: onLeader(flapping)},
+		{name: "flapping link", core: true, nodes: 3, play: onLeader(flapping)},
 		{name: "loss 10%", nodes: 3, play: between(4*second, condition{loss: 0.1})},
 		{name: "loss 30%", nodes: 3, play: between(4*second, condition{loss: 0.3})},
 		{name: "delay 100±50ms", nodes: 3, play: between(4*second, condition{delay: 100 * time.Millisecond, jitter: 50 * time.Millisecond})},
-		{name: "unsound API, kill leader", nodes: 1, play: unsoundAPI},
-		{name: "rolling restart", nodes: 1, quiet: true, play: rollingRestart},
+		{name: "unsound API, kill leader", core: true, nodes: 1, play: unsoundAPI},
+		{name: "rolling restart", core: true, nodes: 1, quiet: true, play: rollingRestart},
 		{name: "transfer", nodes: 3, quiet: true, play: transfer},
 		{name: "join and leave", nodes: 3, quiet: true, play: joinAndLeave},
-		{name: "replace a dead node", nodes: 3, quiet: true, play: replace},
+		{name: "replace a dead node", core: true, nodes: 3, quiet: true, play: replace},
 	}
 }
 
@@ -132,6 +132,8 @@ func powerLoss(ctx context.Context, r *round, n *node) error {
 	return plug(ctx, n)
 }
 
+var errRunning = errors.New("it runs on")
+
 // diskErrors has a running node's disk fail everything from one moment on. It must end by itself, having said
 // nothing that is not so.
 func diskErrors(ctx context.Context, r *round, n *node) error {
@@ -140,13 +142,17 @@ func diskErrors(ctx context.Context, r *round, n *node) error {
 	if err := n.disk.powerOff(); err != nil {
 		return err
 	}
-	if err := pause(ctx, time.Second); err != nil {
-		return err
+	wait, cancel := context.WithTimeout(ctx, stopWithin)
+	defer cancel()
+	if until(wait, func() error {
+		if n.proc.takeEndings() == nil {
+			return errRunning
+		}
+		return nil
+	}) != nil {
+		return fmt.Errorf("%s: its disk is gone: %w", n.id, errRunning)
 	}
-	if n.proc.takeEndings() == nil {
-		return fmt.Errorf("%s runs on although its disk is gone", n.id)
-	}
-	n.proc.kill() // systemd may have it running again
+	n.proc.kill() // as systemd does, it is started again
 	return plug(ctx, n)
 }
 
@@ -155,7 +161,7 @@ func diskErrors(ctx context.Context, r *round, n *node) error {
 func diskFull(ctx context.Context, r *round, n *node) error {
 	r.strike(n)
 	r.deaths = true
-	if err := n.disk.fill(0); err != nil {
+	if err := n.disk.fill(); err != nil {
 		return err
 	}
 	err := pause(ctx, 3*time.Second)

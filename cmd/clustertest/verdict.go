@@ -35,7 +35,7 @@ type tally struct {
 	lost, doubled, ghosts  int // messages
 	missing                int // receipts of submit_sm
 	extraAllowed, extra    int
-	early, wrong           int // receipts
+	early, late, wrong     int // receipts
 	errorsOthers, cutOther int // submit_sm on nodes that were not hurt: errors; connections that ended first
 	overRate, overPhone    int
 	callsPerSecond         int // the most
@@ -158,9 +158,11 @@ func (t *tally) receipts(p *part, hurt []disturbance) {
 		if r.session == p.session {
 			slack = 0
 		}
-		if p.answered.Sub(r.at) > slack {
+		if ahead := p.answered.Sub(r.at); ahead > slack && disturbed(hurt, p.session.node, p.sent, p.answered) {
+			t.late++
+		} else if ahead > slack {
 			t.early++
-			t.example("receipt before the answer by "+p.answered.Sub(r.at).String(), p)
+			t.example(fmt.Sprintf("receipt on n%d, %s before the answer", r.session.node+1, ahead), p)
 		}
 		if r.phone != p.of.phone || r.state != p.receipts[0].state {
 			t.wrong++
@@ -297,6 +299,7 @@ func (t *tally) add(o tally) {
 	t.extraAllowed += o.extraAllowed
 	t.extra += o.extra
 	t.early += o.early
+	t.late += o.late
 	t.wrong += o.wrong
 	t.errorsOthers += o.errorsOthers
 	t.cutOther += o.cutOther
@@ -306,23 +309,19 @@ func (t *tally) add(o tally) {
 	t.examples = append(t.examples, o.examples...)
 }
 
-// outage is how long after a moment a node accepted nothing: until the end of the longest gap between two ESME_ROKs
-// that begins within the time looked at.
-func (b *book) outage(node int, from time.Time, within time.Duration) time.Duration {
+// outage is the longest time since a moment for which a node accepted nothing, and when that began.
+func (b *book) outage(node int, since time.Time) (longest time.Duration, from time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	last, end, longest := from, time.Duration(0), time.Duration(0)
+	var last time.Time
 	for _, o := range b.oks {
-		if o.node != node || o.at.Before(from) {
+		if o.node != node {
 			continue
 		}
-		if last.Sub(from) > within {
-			break
-		}
-		if gap := o.at.Sub(last); gap > longest {
-			longest, end = gap, o.at.Sub(from)
+		if gap := o.at.Sub(last); !last.IsZero() && o.at.After(since) && gap > longest {
+			longest, from = gap, last
 		}
 		last = o.at
 	}
-	return end
+	return longest, from
 }
