@@ -76,7 +76,7 @@ func (s *session) read(r *smpp.Reader) {
 			return
 		}
 		if out := s.take(h, body); len(out) > 0 {
-			if _, err := s.conn.Write(out); err != nil {
+			if s.write(out) != nil {
 				return
 			}
 		}
@@ -173,12 +173,14 @@ func (s *session) step(now time.Time) bool {
 	if dead {
 		return false
 	}
-	if len(out) > 0 {
-		_ = s.conn.SetWriteDeadline(now.Add(silentAfter))
-		_, err := s.conn.Write(out)
-		return err == nil
-	}
-	return true
+	return len(out) == 0 || s.write(out) == nil
+}
+
+// write sends octets, or gives up on a node that does not read.
+func (s *session) write(out []byte) error {
+	_ = s.conn.SetWriteDeadline(time.Now().Add(silentAfter))
+	_, err := s.conn.Write(out)
+	return err
 }
 
 // leave unbinds, for at most a moment.
