@@ -37,7 +37,7 @@ func TestCommandLine(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": scriptExits, "addr": scriptAddr, "busy": scriptBusy,
-			"get": scriptGet, "expand": scriptExpand, "awaits": scriptAwaits, "signal": scriptSignal,
+			"get": scriptGet, "post": scriptPost, "expand": scriptExpand, "awaits": scriptAwaits, "signal": scriptSignal,
 		},
 	})
 }
@@ -123,14 +123,33 @@ func scriptAwaits(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("%s does not match %s:\n%s", args[0], args[1], text)
 }
 
-// scriptSignal is `signal NAME`: it sends a signal to the script's background program.
+// scriptSignal is `signal NAME`: all programs in the background get it.
 func scriptSignal(ts *testscript.TestScript, _ bool, args []string) {
 	sig, ok := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[0]]
 	running := ts.BackgroundCmds()
-	if !ok || len(running) != 1 {
+	if !ok || len(running) == 0 {
 		ts.Fatalf("signal %s to %d programs", args[0], len(running))
 	}
-	ts.Check(running[0].Process.Signal(sig))
+	for _, cmd := range running {
+		ts.Check(cmd.Process.Signal(sig))
+	}
+}
+
+// scriptPost is `post URL BODY STATUS`: it asks until the answer is that.
+func scriptPost(ts *testscript.TestScript, _ bool, args []string) {
+	var last string
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); pause() {
+		resp, err := http.Post(args[0], "application/json", strings.NewReader(args[1]))
+		if err != nil {
+			last = err.Error()
+			continue
+		}
+		resp.Body.Close()
+		if last = resp.Status; strings.HasPrefix(last, args[2]) {
+			return
+		}
+	}
+	ts.Fatalf("the last answer was %s", last)
 }
 
 // pause is how often something is looked at that cannot be waited for.

@@ -27,6 +27,7 @@ var devPolicy string
 // devFlags are the command line of dev.
 type devFlags struct {
 	smpp, tls, http, callback, cluster, sim, data string
+	node                                          int // one of several on this machine, from 1; 0: a node alone
 	paused                                        bool
 	logLevel                                      string
 }
@@ -41,6 +42,9 @@ func newDev() *cobra.Command {
 			if err := new(slog.LevelVar).UnmarshalText([]byte(f.logLevel)); err != nil {
 				return usageError{fmt.Errorf("--log-level: %w", err)}
 			}
+			if err := f.asNode(cmd.Flags().Changed); err != nil {
+				return usageError{err}
+			}
 			return dev(cmd.Context(), f, cmd.OutOrStdout())
 		},
 	}
@@ -52,6 +56,7 @@ func newDev() *cobra.Command {
 	fl.StringVar(&f.cluster, "cluster", "127.0.0.1:0", "cluster listener")
 	fl.StringVar(&f.sim, "sim", "127.0.0.1:0", "listener of the built-in simulator")
 	fl.StringVar(&f.data, "data", "", "data directory; empty = a new one that is removed at the end")
+	fl.IntVar(&f.node, "node", 0, "1 to 9: be node n1 to n9 of a cluster on this machine, with ports counted up from those of node 1; needs --data")
 	fl.BoolVar(&f.paused, "paused", false, "accept and keep messages, send none until resumed")
 	fl.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
 	return cmd
@@ -72,6 +77,9 @@ func dev(ctx context.Context, f devFlags, out io.Writer) error {
 	}
 	level := new(slog.LevelVar)
 	log := newLogger(configs.Log{Level: f.logLevel, Format: "text"}, level)
+	if f.node > 0 {
+		return devNode(ctx, f, log, out)
+	}
 	sim, err := startSimulator(ctx, f.sim, log)
 	if err != nil {
 		return fmt.Errorf("start simulator: %w", err)
