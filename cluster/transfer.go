@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -87,7 +88,11 @@ func (n *Node) heirs(ctx context.Context, id string) ([]raft.Server, error) {
 	return fit, nil
 }
 
-// askHeirs asks voters how they are at this moment; the zero sighting stands for one that does not say.
+// heirDelay is how much longer than the first voter the others have to answer.
+const heirDelay = 200 * time.Millisecond
+
+// askHeirs asks voters how they are at this moment; the zero sighting stands for one that does not say. A
+// question is repeated: the connection to a node that has just come back may have to be made first.
 func (n *Node) askHeirs(ctx context.Context, voters []raft.Server) []sighting {
 	ctx, cancel := context.WithTimeout(ctx, transferTry)
 	defer cancel()
@@ -95,10 +100,16 @@ func (n *Node) askHeirs(ctx context.Context, voters []raft.Server) []sighting {
 	var wg sync.WaitGroup
 	for i, s := range voters {
 		wg.Go(func() {
-			if p, err := n.feel(ctx, string(s.ID)); err == nil {
-				asked[i] = p
-				n.sightings.done(string(s.ID), &p)
+			p, err := n.feel(ctx, string(s.ID))
+			for err != nil {
+				if !pause(ctx, retryPause) {
+					return
+				}
+				p, err = n.feel(ctx, string(s.ID))
 			}
+			asked[i] = p
+			n.sightings.done(string(s.ID), &p)
+			time.AfterFunc(heirDelay, cancel)
 		})
 	}
 	wg.Wait()

@@ -18,7 +18,7 @@ type auditor struct {
 	node  *Node
 	mark  uint64    // index of the Mark that answers are awaited to; 0 = none
 	at    time.Time // when it was committed
-	quiet uint64    // applied index after the last Verify: nothing to compare if it is still that
+	quiet uint64    // applied index at which everything but the last Mark and Verify was compared
 }
 
 // audit is a duty of the leader.
@@ -91,6 +91,8 @@ func (a *auditor) verify(r *reign, hash uint64, differ int) error {
 	if _, err := n.commit(r, &store.Verify{Mark: mark, Hash: hash}); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
-	a.quiet, _ = n.store.Applied()
+	if applied, _ := n.store.Applied(); applied == mark+1 {
+		a.quiet = applied // otherwise what came in between the two is still to be compared
+	}
 	return nil
 }
