@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"smppbridge/smpp"
 	"smppbridge/store"
 )
@@ -40,6 +42,9 @@ func TestReportToANodeThatLags(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.ended(n)
+		if got := testutil.ToFloat64(f.at(3).metrics.reports.WithLabelValues("orphaned")); got != 0 {
+			t.Errorf("%v reports were kept as if they matched nothing", got)
+		}
 	})
 }
 
