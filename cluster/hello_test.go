@@ -1,0 +1,202 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestWhoMayConnect: two nodes of different clusters or epochs do not, in either direction, and both say so
+// in their logs, once a minute; a node that has no cluster yet may be of any.
+func TestWhoMayConnect(t *testing.T) {
+	abc1 := identity{"n1", "abc", 1}
+	tests := []struct {
+		name    string
+		listens identity
+		dials   identity
+		seeks   string
+		want    string // part of the dialler's error; empty = they connect
+	}{
+		{"the same cluster", abc1, identity{"n2", "abc", 1}, "n1", ""},
+		{"anybody is sought", abc1, identity{"n2", "abc", 1}, "", ""},
+		{"it joins", abc1, identity{"n2", "", 1}, "n1", ""},
+		{"it joins one after a recovery", identity{"n1", "abc", 3}, identity{"n2", "", 1}, "n1", ""},
+		{"it is joined", identity{"n1", "", 0}, identity{"n2", "abc", 2}, "n1", ""},
+		{"another cluster", abc1, identity{"n2", "xyz", 1}, "n1", "node n1 of cluster abc, epoch 1 is of another cluster than node n2 of cluster xyz"},
+		{"from before a recovery", identity{"n1", "abc", 2}, identity{"n2", "abc", 1}, "n1", "node n2 of cluster abc, epoch 1 is from before a recovery"},
+		{"from after a recovery", abc1, identity{"n2", "abc", 2}, "n1", "node n1 of cluster abc, epoch 1 is from before a recovery"},
+		{"another node is sought", abc1, identity{"n2", "abc", 1}, "n3", "node n1 answers where node n3 was sought"},
+	}
+	for _, kind := range []byte{streamRaft, streamMesh} {
+		for _, test := range tests {
+			t.Run(fmt.Sprintf("%c %s", kind, test.name), func(t *testing.T) {
+				var logs, dialLogs bytes.Buffer
+				l := openPortLogging(t, test.listens, &logs)
+				d := openPortLogging(t, test.dials, &dialLogs)
+				for range 2 {
+					conn, err := d.connect(kind, l.Addr().String(), test.seeks, patience)
+					if test.want == "" {
+						checkConnected(t, l, kind, conn, err)
+						continue
+					}
+					if err == nil || !strings.Contains(err.Error(), test.want) {
+						t.Fatalf("connect: %v, want %q", err, test.want)
+					}
+				}
+				_, _ = l.Close(), d.Close() // who logs has ended
+				want := min(len(test.want), 1)
+				for _, log := range []*bytes.Buffer{&logs, &dialLogs} {
+					if got := strings.Count(log.String(), "level=WARN"); got != want {
+						t.Errorf("%d warnings, want %d: %s", got, want, log)
+					}
+				}
+			})
+		}
+	}
+}
+
+func openPortLogging(t *testing.T, self identity, log io.Writer) *port {
+	t.Helper()
+	cfg := Config{Addr: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(log, nil))}.withDefaults()
+	p, err := listenPort(cfg, func() identity { return self })
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// checkConnected: both ends have the connection, know each other, and nothing of the greeting is left in it.
+func checkConnected(t *testing.T, l *port, kind byte, out *portConn, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in net.Conn
+	if kind == streamRaft {
+		in = <-l.raft
+	} else {
+		in = <-l.mesh
+	}
+	if from := in.(*portConn).peer; from != "n2" || out.peer != "n1" {
+		t.Errorf("connected %q with %q", from, out.peer)
+	}
+	if _, err := out.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 1)
+	if _, err := io.ReadFull(in, got); err != nil || got[0] != 'x' {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
+// TestRaftReachesTheNodeItMeans: the address of one node leads to another. What that one writes to its log
+// must not count for the first.
+func TestRaftReachesTheNodeItMeans(t *testing.T) {
+	l := openPort(t, identity{node: "n1"})
+	d := openPort(t, identity{node: "n2"})
+	d.nodeAt = newAddressBook(Config{NodeID: "n2", Peers: []Peer{{"n3", l.Addr().String()}}}, d).nodeAt
+	if _, err := d.Dial("", time.Second); err == nil {
+		t.Error("dialled no address")
+	}
+	self, at := d.nodeAt(d.Addr().String()), d.nodeAt("127.0.0.1:1")
+	if self != "n2" || at != "" {
+		t.Errorf("at its own address it sees %q, at an unknown one %q", self, at)
+	}
+	if _, err := d.Dial("127.0.0.1:1", time.Second); errors.Is(err, errStranger) {
+		t.Errorf("nobody listens: %v", err)
+	}
+	addr := l.Addr().String()
+	if _, err := d.connect(streamRaft, addr, "", patience); err != nil {
+		t.Errorf("dialled for anybody: %v", err)
+	}
+	if _, err := d.connect(streamRaft, addr, d.nodeAt(addr), patience); !errors.Is(err, errStranger) {
+		t.Errorf("n3 sought at the address of n1: %v", err)
+	}
+}
+
+// TestSilenceDoesNotShutOut: more connections than may wait say nothing, and a node still gets in at once;
+// the oldest of them are dropped.
+func TestSilenceDoesNotShutOut(t *testing.T) {
+	l := openPort(t, identity{node: "n1"})
+	d := openPort(t, identity{node: "n2"})
+	var silent []net.Conn
+	for range maxGreeting + 8 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		silent = append(silent, c)
+	}
+	if _, err := d.connect(streamMesh, l.Addr().String(), "n1", patience); err != nil {
+		t.Fatalf("connect: %v", err)
+	}
+	_ = silent[0].SetReadDeadline(time.Now().Add(helloTimeout / 2))
+	if _, err := silent[0].Read(make([]byte, 1)); err == nil || isTimeout(err) {
+		t.Errorf("the oldest silent connection lives: %v", err)
+	}
+	l.mu.Lock()
+	waiting := len(l.greeting)
+	l.mu.Unlock()
+	if waiting > maxGreeting {
+		t.Errorf("%d connections wait to greet, at most %d may", waiting, maxGreeting)
+	}
+}
+
+// A duplex is a connection of which both directions are in memory.
+type duplex struct {
+	io.Reader
+	bytes.Buffer
+}
+
+func (d *duplex) Read(p []byte) (int, error) { return d.Reader.Read(p) }
+
+// FuzzHello: whatever comes is refused or understood, and answered with a status at most.
+func FuzzHello(f *testing.F) {
+	self := identity{"n1", "abc", 1}
+	f.Add(appendName(identity{"n2", "abc", 1}.append([]byte{streamRaft, helloFormat}), "n1"))
+	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
+	f.Add([]byte{tlsHandshake, 3, 1, 0, 5})
+	f.Add([]byte{streamMesh, helloFormat, 255, 'x'})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		d := &duplex{Reader: bytes.NewReader(in)}
+		kind, peer, err := welcome(d, self)
+		if err != nil {
+			return
+		}
+		want := appendName(peer.append([]byte{kind, helloFormat}), self.node)
+		if !bytes.HasPrefix(in, want) && !bytes.HasPrefix(in, want[:len(want)-len(self.node)-1]) {
+			t.Errorf("%q was welcomed as %v", in, peer)
+		}
+		if got := d.Buffer.Bytes(); len(got) == 0 || got[0] != helloWelcome {
+			t.Errorf("%q was answered with %q", in, got)
+		}
+	})
+}
+
+// FuzzAnswer: an answer of another node, whatever it is, is an outcome or an error.
+func FuzzAnswer(f *testing.F) {
+	f.Add(encodeAnswer([]byte("yes"), nil))
+	f.Add(encodeAnswer(nil, errors.New("no")))
+	f.Add(encodeAnswer(encodeOutcome(nil, notProposed(ErrBacklog)), nil))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		answer, err := readAnswer(bytes.NewReader(in), 100)
+		if err == nil && len(answer) > 100 {
+			t.Errorf("an answer of %d octets was taken", len(answer))
+		}
+		if res, err := decodeOutcome(answer); err == nil && res == nil {
+			t.Errorf("%q is neither a result nor an error", answer)
+		}
+		if _, request, err := readRequest(bytes.NewReader(in)); err == nil && len(request) > len(in) {
+			t.Errorf("a request of %d octets out of %d", len(request), len(in))
+		}
+	})
+}
