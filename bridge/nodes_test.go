@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -21,9 +20,8 @@ import (
 	"smppbridge/store"
 )
 
-// fleet is several bridges over one log, each with its own store and its own SMPP server, in fake time. What Raft
-// does is played: whatever is proposed is committed at once, unless the test says otherwise, and each node
-// applies it at once, unless it is held.
+// fleet is several bridges over one log, each with its own store and SMPP server, in fake time. Raft is played: what
+// is proposed is committed and applied at once, unless the test says otherwise or a node is held.
 type fleet struct {
 	t       *testing.T
 	members []*member
@@ -31,15 +29,15 @@ type fleet struct {
 	api     *api
 
 	mu      sync.Mutex
-	book    *store.Store                      // guarded by mu; has applied all that is committed: results come from it
-	entries []store.Entry                     // guarded by mu; what is committed
-	log     []proposal                        // guarded by mu; what was proposed, in that order
-	stamp   int64                             // guarded by mu; of the last entry
-	term    uint64                            // guarded by mu
-	leader  *member                           // guarded by mu; nil = none
-	fate    func(*member, store.Command) fate // guarded by mu; may block: the proposal waits
-	link    func(from, to *member, subject string) (time.Duration, error)
-	changed chan struct{} // guarded by mu; closed and replaced when anything above or of a member changes
+	book    *store.Store                                                  // guarded by mu; has applied all that is committed: results come from it
+	entries []store.Entry                                                 // guarded by mu; what is committed
+	log     []proposal                                                    // guarded by mu; what was proposed, in that order
+	stamp   int64                                                         // guarded by mu; of the last entry
+	term    uint64                                                        // guarded by mu
+	leader  *member                                                       // guarded by mu; nil = none
+	fate    func(*member, store.Command) fate                             // guarded by mu; may block: the proposal waits
+	link    func(from, to *member, subject string) (time.Duration, error) // guarded by mu
+	changed chan struct{}                                                 // guarded by mu; closed and replaced when anything above or of a member changes
 }
 
 // proposal is a command and who proposed it.
@@ -261,10 +259,13 @@ func (m *member) start() {
 	for _, change := range m.change {
 		change(&cfg)
 	}
-	var err error
-	if m.Bridge, err = New(cfg); err != nil {
+	b, err := New(cfg)
+	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.mu.Lock()
+	m.Bridge = b
+	f.mu.Unlock()
 	m.run()
 }
 
@@ -312,6 +313,13 @@ func (m *member) crash() {
 	m.f.tellLocked()
 	m.f.mu.Unlock()
 	m.stop()
+}
+
+// bridge is the node's bridge, for goroutines that are not the test's.
+func (m *member) bridge() *Bridge {
+	m.f.mu.Lock()
+	defer m.f.mu.Unlock()
+	return m.Bridge
 }
 
 func (m *member) isDown() bool {
@@ -390,5 +398,3 @@ func (f *fleet) await(ctx context.Context, ok func() bool) error {
 		}
 	}
 }
-
-var errCut = errors.New("no way between the nodes")

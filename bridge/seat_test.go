@@ -9,6 +9,8 @@ import (
 	"smppbridge/store"
 )
 
+var errCut = errors.New("no way between the nodes")
+
 // seat is what one incarnation of a fleet's member has for its cluster.
 type seat struct {
 	m           *member

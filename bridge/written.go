@@ -73,29 +73,35 @@ func (b *Bridge) answerWritten(m *mailbox, r *store.Receipt) turn {
 	return soon
 }
 
-// written is answerWritten for a session of another node. A session's bind is in the state from before its first
-// message until after its end, or its node's: without it, nothing will be written any more.
+// written is answerWritten for a session of another node, which is asked. Of an earlier life of that node nothing will
+// be written. A session's bind is in the state from before its first message until after its end, or until its node was
+// taken for dead: without it, a node that cannot be asked either is believed to be. While it is there the node lives, or
+// will be reaped soon: that is waited for.
 func (w *witnesses) written(m *mailbox, r *store.Receipt) turn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := w.nodes[r.Origin.Node]
 	switch {
-	case n != nil && n.testified(&r.Origin):
-		return goes
-	case w.b.store.Clock() < r.QueuedAt: // read from the file just before the rest of the state shows it
-		return soon
-	case !isBound(w.b.store.Binds(r.Account), &r.Origin):
-		return goes
 	case n == nil:
 		n = &witness{node: r.Origin.Node, sessions: make(map[bound]*testimony), wanted: make(map[store.Origin]*mailbox)}
 		w.nodes[r.Origin.Node] = n
-	case n.failing && w.b.now().Sub(store.FromMillis(r.AcceptedAt)) > answerMost:
+	case n.testified(&r.Origin):
+		return goes
+	}
+	switch {
+	case w.b.store.Clock() < r.QueuedAt: // read from the file just before the rest of the state shows it
+		return soon
+	case w.b.store.Incarnation(r.Origin.Node) != r.Origin.Incarnation:
 		return goes
 	}
 	n.wanted[r.Origin] = m
 	if !n.asking {
 		n.asking = true
 		w.b.courier.background(func(ctx context.Context) { w.ask(ctx, n) })
+	}
+	if n.failing && (!isBound(w.b.store.Binds(r.Account), &r.Origin) ||
+		w.b.now().Sub(store.FromMillis(r.AcceptedAt)) > answerMost) {
+		return goes
 	}
 	return elsewhere
 }
