@@ -10,14 +10,18 @@
 //   - the state machine: a store.Store, whose file holds the state and the index of the last entry
 //     applied to it, written in one transaction (fsm)
 //   - the snapshots: the same file (snapshotStore)
-//   - the transport: Raft's over TCP, on the cluster port (port), whose connections begin with an
-//     octet that says what they carry, so that other streams can share it
+//   - the transport: Raft's over TCP, on the cluster port (port), which requests between nodes share
+//     (mesh); a connection begins with a hello that says what it carries
 //
 // # A proposal
 //
-// Propose stamps the command with the leader's time, hands it to Raft and waits:
+// Propose is the same call on every node. The leader stamps the command with its time, hands it to Raft and
+// waits; a follower has the leader do so:
 //
-//	Propose ── queue ── raft ── raftLog.StoreLogs (one sync for all that wait)
+//	Propose ── forward ── mesh ── leader's answerPropose ──┐
+//	Propose on the leader ─────────────────────────────────┤
+//	  ┌────────────────────────────────────────────────────┘
+//	  └── queue ── raft ── raftLog.StoreLogs (one sync for all that wait)
 //	                      │                └── followers do the same
 //	                      └── majority: fsm.ApplyBatch (one transaction for up to 64 entries)
 //	                                       └── the store's results ── settle ── Propose returns
@@ -28,10 +32,37 @@
 // passed.
 //
 // An error of Propose is of one of two kinds. If it wraps store.ErrNotProposed the command surely
-// never entered the log: another node leads, Raft did not take it in time, too much waits already,
-// the disk is nearly full (both only for Accepts, at first), the node stops. Every other error means
-// that the outcome is unknown: the entry may be committed by a later leader. It is settled by
-// proposing the command again with the same token.
+// never entered the log: no node led for Config.EnqueueTimeout, Raft did not take it in time, too much waits
+// already, the disk is nearly full (both only for Accepts, at first), the node stops. Every other error means
+// that the outcome is unknown: the entry may be committed by a later leader. It is settled by proposing the
+// command again with the same token, which Propose takes to whoever leads then.
+//
+// A node that does not lead refuses what is forwarded to it and never passes it on, so a command goes one hop
+// and cannot run in circles. What was sent to a leader whose answer does not come is unknown as soon as
+// another node is known to lead, or the connection is given up: two heartbeat timeouts after the last sign of
+// life, although TCP itself would wait for minutes. What is a leader's own act (Begin, Lead, NodeDown and their
+// like) is not forwarded: it would become the act of another one.
+//
+// # Reading
+//
+// Sync lets a node read what is no older than the call. Raft's index also counts entries that no store sees
+// (each reign begins with some), so the leader answers with the last one that does. That it still leads is
+// asked of the voters over the mesh (verifyLeader), because Raft's own VerifyLeader counts nodes without a
+// vote and leaves its caller behind when Raft is stopped.
+//
+// InTouch is a lease: it is dated by the moment before a question that a leader with a majority has answered,
+// and not by what arrives, which in a process that was frozen may have waited in the sockets for long.
+//
+// # Between nodes
+//
+// The hello of a connection names the node, its cluster and the epoch, in both directions. Nodes of two
+// clusters do not talk, nor do nodes from before and after a recovery (store.Recover), so that clusters wired
+// to each other by mistake stay two; both sides log it once a minute. Raft dials addresses and its messages do
+// not name the node they are for, so the hello does: one node must never count for two.
+//
+// Requests (Ask) run over one connection from each node to each other one, a stream of yamux for each. Raft's
+// connections are apart from it, and its heartbeats have their own among them, so neither large requests nor
+// snapshots delay them.
 //
 // # Leading
 //
