@@ -136,7 +136,7 @@ func (n *Node) watchClock() {
 // It waits for what it does not know yet, but not for nodes that could not be reached: those may be why
 // there is a new leader.
 func (n *Node) checkClock(r *reign) error {
-	ctx, cancel := n.reignContext(r)
+	ctx, cancel := n.reignContext(context.Background(), r)
 	defer cancel()
 	limit := time.Now().Add(clockWait)
 	for !n.clocksTried() && time.Now().Before(limit) {

@@ -70,6 +70,49 @@
 // winning an election to losing it) has its own context, and the work of one reign has ended before
 // the next is begun.
 //
+// A new leader passes a barrier, looks at its clock, and names the cluster if it has no name (Genesis);
+// then it is ready. While it leads it sees, every Config.PulseInterval, to what the sections below say
+// (govern). StepDown, Transfer and Shutdown hand leadership over: the heir is asked first how it is,
+// because Raft takes no proposals while it hands over, and waits long for a node that is dead.
+//
+// # Members
+//
+// Every node asks every other member once a second how it is (pulse.go); Members tells of the answers.
+//
+// Join has the leader ask the node at the address who it is, before Raft's configuration is touched; then
+// the node is a member without a vote, and the leader gives it one when it has caught up. Remove is
+// refused where it would leave no majority of voters that answer: there is no way to force it, because
+// such a change would never be committed. A node that was removed while it was away is told so by the
+// leader; it disturbs nobody meanwhile, because it asks for votes in vain before it raises the term. It
+// may be joined again with its data.
+//
+// The binds of a node that has not answered the leader for Config.ReapAfter are removed, those of a
+// removed one at once (reap.go). A leader that has not listened for so long itself judges nobody.
+//
+// # Versions
+//
+// What a later program adds is used when every member has that program: the leader raises the cluster
+// version to the lowest that all members, each heard lately, take part in (upgrade.go). A member that
+// does not answer holds it back until it is removed.
+//
+// # Clocks
+//
+// The leader's clock stamps all commands, and the state's clock never goes back: a leader an hour ahead
+// would spoil an hour. Each node compares its clock with the others' by pulse (clock.go). If a majority
+// of all voters agrees with each other and differs from a node by more than 2 s, that node stamps
+// nothing: as a new leader it hands over before it is ready, and as a leader whose clock leaps it goes
+// on steadily by the monotonic clock and hands over. If nobody can take over, a new leader waits, and
+// nothing is accepted. Where no majority agrees, with two nodes for instance or with one of three away,
+// nobody knows whose clock is wrong, and the leader leads. Every node whose clock differs from the
+// median by more than 2 s says so, once a minute.
+//
+// # Diverged nodes
+//
+// Every Config.MarkInterval in which something was applied the leader has all nodes note the hash of
+// their states, and names the one that a majority of the voters noted; a node that noted another one
+// stops for good (verify.go, store.ErrDiverged). If no majority agrees, nothing is named: that is logged
+// and counted (Figures.Undecided).
+//
 // # Start, restart, crash
 //
 // A crash may fall between two segments of the log, where raft-wal leaves a log that takes no more

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -16,7 +17,7 @@ type duty struct {
 // govern does the duties of the leader until the reign ends. A duty that fails is tried again at the next
 // turn.
 func (n *Node) govern(r *reign) {
-	ctx, cancel := n.reignContext(r)
+	ctx, cancel := n.reignContext(context.Background(), r)
 	defer cancel()
 	reaper := &reaper{node: n, awake: time.Now(), turn: time.Now()}
 	auditor := &auditor{node: n}
@@ -31,7 +32,7 @@ func (n *Node) govern(r *reign) {
 	defer tick.Stop()
 	for {
 		for _, d := range duties {
-			if err := d.do(ctx, r); err != nil && ctx.Err() == nil {
+			if err := d.do(ctx, r); err != nil && ctx.Err() == nil && !errors.Is(err, errClockOff) { // which has its own alarm
 				n.log.Warn("duty of the leader not done", "duty", d.name, "err", err)
 			}
 		}

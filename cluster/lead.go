@@ -272,9 +272,9 @@ func (n *Node) commit(r *reign, cmd store.Command) (store.Result, error) {
 	}
 }
 
-// reignContext returns a context that ends with the reign or the node.
-func (n *Node) reignContext(r *reign) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
+// reignContext returns a context that ends with the reign or the node, too.
+func (n *Node) reignContext(parent context.Context, r *reign) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
 	go func() { // ends with ctx
 		select {
 		case <-r.ended:

@@ -311,6 +311,8 @@ func (n *Node) whyNotFollowing() error {
 		member = member || s.ID == raft.ServerID(n.cfg.NodeID)
 	}
 	switch leader := n.LeaderID(); {
+	case len(servers) == 0:
+		return fmt.Errorf("node %s belongs to no cluster yet: it waits to be joined", n.cfg.NodeID)
 	case !member:
 		return fmt.Errorf("node %s is not a member of the cluster, which has %d", n.cfg.NodeID, len(servers))
 	case leader == "":

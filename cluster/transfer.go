@@ -26,7 +26,12 @@ func (n *Node) handOver(ctx context.Context, id string) error {
 	if r == nil {
 		return nil
 	}
-	heirs, err := n.heirs(ctx, id)
+	within, cancel := n.reignContext(ctx, r)
+	defer cancel()
+	heirs, err := n.heirs(within, id)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return ErrNotLeader // it was lost meanwhile
+	}
 	if err != nil {
 		return err
 	}
