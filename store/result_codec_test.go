@@ -103,6 +103,7 @@ func TestDecodeResultReversesEncode(t *testing.T) {
 		"kind 0":      {1, 0},
 		"kind 14":     {1, 14},
 		"report code": {1, resultReport, 1, 5},
+		"no code":     {1, resultReport, 1, 0},
 		"accept code": {1, resultAccept, 1, 6},
 		"boolean":     {1, resultBind, 2, 0},
 		"limit":       {1, resultBegin, 1, 0, 0, 1, 0, 0x80, 0},

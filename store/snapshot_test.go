@@ -200,6 +200,39 @@ func TestRestoreThatFails(t *testing.T) {
 	}
 }
 
+// TestRestoreLooksAtEveryPage: one damaged page, wherever it is, is found before the file is the state, not
+// when a message on it is read.
+func TestRestoreLooksAtEveryPage(t *testing.T) {
+	source := newHarness(t)
+	source.grow(1, 60)
+	for range 30 {
+		source.accept(message("shop"), message("bank"), message("shop")) // several pages of messages
+	}
+	raw, want := source.snapshot(), source.sum()
+	page, refused := os.Getpagesize(), 0
+	for at := 2 * page; at < len(raw); at += page {
+		damaged := bytes.Clone(raw)
+		for i := range page {
+			damaged[at+i] = 0xff
+		}
+		h := newHarness(t)
+		if err := h.Restore(bytes.NewReader(damaged)); err != nil {
+			refused++
+		} else if err := guard(func() error {
+			if h.sum() != want {
+				return errCodec
+			}
+			return nil
+		}); err != nil {
+			t.Errorf("page %d: taken, and then: %v", at/page, err)
+		}
+		h.Store.Close()
+	}
+	if refused < int(bucketCount)/2 {
+		t.Errorf("%d pages of %d matter", refused, len(raw)/page)
+	}
+}
+
 // TestRestoreFileThatCannotBeMoved: a rename that did not happen leaves the node as it was.
 func TestRestoreFileThatCannotBeMoved(t *testing.T) {
 	source := newHarness(t)
