@@ -224,7 +224,20 @@ func clientTLS(cfg *tls.Config, addr string) *tls.Config {
 }
 
 // Addr implements net.Listener.
-func (p *port) Addr() net.Addr { return p.listener.Addr() }
+func (p *port) Addr() net.Addr {
+	if p.cfg.Listen != "" {
+		return advertised(p.cfg.Addr) // the listener's may be a wildcard, which others would take for themselves
+	}
+	return p.listener.Addr()
+}
+
+// advertised is an address that is not the listener's own.
+type advertised string
+
+// Network implements net.Addr.
+func (advertised) Network() string { return "tcp" }
+
+func (a advertised) String() string { return string(a) }
 
 // Close ends the listener and every connection: Raft's transport does not close those that it reads
 // from, and their goroutines would live as long as the peers do.
