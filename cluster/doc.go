@@ -22,9 +22,9 @@
 //	Propose on the leader ─────────────────────────────────┤
 //	  ┌────────────────────────────────────────────────────┘
 //	  └── queue ── raft ── raftLog.StoreLogs (one sync for all that wait)
-//	                      │                └── followers do the same
-//	                      └── majority: fsm.ApplyBatch (one transaction for up to 64 entries)
-//	                                       └── the store's results ── settle ── Propose returns
+//	                 │                └── followers do the same
+//	                 └── majority: fsm.ApplyBatch (one transaction for up to 64 entries)
+//	                                  └── the store's results ── settle ── Propose returns
 //
 // Commands go to Raft in rounds: while one round is applied the next is appended, and what comes
 // meanwhile gathers for the one after, so that small commands share syncs. Stamps ascend in the order

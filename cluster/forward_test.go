@@ -14,8 +14,8 @@ import (
 	"smppbridge/store"
 )
 
-// A crowd proposes on all nodes, two lanes on each, like the batchers of bridges do: what was not proposed
-// or is unknown is proposed again with its token, until it has a result.
+// A crowd proposes on all nodes, two lanes on each, like the batchers of bridges do: what is unknown is
+// proposed again with its token until it has a result, what was surely not proposed never again.
 type crowd struct {
 	t    *testing.T
 	c    *clustertest.Cluster
@@ -25,13 +25,15 @@ type crowd struct {
 
 	mu      sync.Mutex
 	acked   map[string]store.Number // guarded by mu; by text
+	refused map[string]bool         // guarded by mu; by text
+	tried   map[string]bool         // guarded by mu; by text; once unknown
 	results [3]int                  // guarded by mu; by node
 	sure    [3]int                  // guarded by mu; times that it was surely not proposed
 	unknown [3]int                  // guarded by mu
 }
 
 func newCrowd(t *testing.T, c *clustertest.Cluster, prefix string) *crowd {
-	w := &crowd{t: t, c: c, stop: make(chan struct{}), acked: make(map[string]store.Number)}
+	w := &crowd{t: t, c: c, stop: make(chan struct{}), acked: make(map[string]store.Number), refused: make(map[string]bool), tried: make(map[string]bool)}
 	for i := range 3 {
 		node := c.Node(i)
 		for lane := range 2 {
@@ -68,16 +70,18 @@ func (w *crowd) lane(i int, node *cluster.Node, name string) {
 	}
 }
 
-// note counts an outcome and says whether it is one.
+// note counts an outcome and says whether it is the last one.
 func (w *crowd) note(i int, text string, res store.Result, err error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case errors.Is(err, store.ErrNotProposed):
 		w.sure[i]++
-		return false
+		w.refused[text] = !w.tried[text] // else an earlier attempt is unknown still
+		return w.refused[text]
 	case err != nil:
 		w.unknown[i]++
+		w.tried[text] = true
 		return false
 	}
 	w.acked[text] = number(w.t, res)
@@ -117,8 +121,8 @@ func (w *crowd) end() {
 	for i := range 3 {
 		found := texts(w.t, w.c.Store(i))
 		for text, n := range found {
-			if n != 1 {
-				w.t.Errorf("n%d has %q %d times", i+1, text, n)
+			if n != 1 || w.refused[text] {
+				w.t.Errorf("n%d has %q %d times; surely not proposed: %v", i+1, text, n, w.refused[text])
 			}
 		}
 		for text, number := range w.acked {

@@ -17,8 +17,12 @@ func TestSyncSeesWhatWasAnswered(t *testing.T) {
 	c.LeaderOf(0, 1, 2)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	old := c.Leader()
+	c.Crash(old)
+	c.LeaderOf((old+1)%3, (old+2)%3)
+	c.Start(old)
 	for i := range 3 {
-		if err := c.Node(i).Sync(ctx); err != nil { // with nothing but Raft's own entries in the log
+		if err := c.Node(i).Sync(ctx); err != nil { // the log ends with Raft's own entries
 			t.Errorf("n%d: %v", i+1, err)
 		}
 	}
