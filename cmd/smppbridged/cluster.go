@@ -40,6 +40,14 @@ func (n *node) startCluster(context.Context) error {
 	return nil
 }
 
+// stepDown gives leadership away, if this node has it.
+func (n *node) stepDown(ctx context.Context) error {
+	if !n.cluster.IsLeader() {
+		return nil
+	}
+	return n.cluster.StepDown(ctx)
+}
+
 // leave takes the node out of its cluster if that was asked for. Its sessions are over then, and their answers committed.
 func (n *node) leave(ctx context.Context) error {
 	select {

@@ -111,7 +111,7 @@ func start(ctx context.Context, opts options) (*node, error) {
 		}
 	}
 	// First of all steps: what sessions submit while they are drained is sent by the next leader.
-	n.undo.add("leadership", stepDownWithin, n.cluster.StepDown)
+	n.undo.add("leadership", stepDownWithin, n.stepDown)
 	n.up.Store(true)
 	n.notifyReady("ready")
 	n.log.Info("node started", "node", opts.NodeID, "smpp", addrText(n.smppAddr), "smpp_tls", addrText(n.smppTLSAddr), "http", n.httpAddr.String())
@@ -127,6 +127,9 @@ func (n *node) fail(part string, err error) {
 }
 
 func (n *node) openStore(context.Context) error {
+	if err := cutShort(n.opts.DataDir); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(n.opts.DataDir, 0o700); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"smppbridge/bridge/aliyun/aliyunsim"
@@ -25,6 +26,8 @@ func prepareThree(t *testing.T, change ...func(*options)) *fleet3 {
 		s := newSystem(t, sim, addr, change...)
 		s.opts.NodeID = fmt.Sprintf("n%d", i+1)
 		s.opts.Cluster.Listen, s.opts.HTTP.Listen = freeAddr(t), freeAddr(t)
+		// Others are told the name, though the node listens at the number.
+		s.opts.Cluster.Advertise = strings.Replace(s.opts.Cluster.Listen, "127.0.0.1", "localhost", 1)
 		s.opts.Cluster.Bootstrap = i == 0
 		s.endWithTest()
 		f.nodes = append(f.nodes, s)
@@ -80,7 +83,7 @@ func (s *system) ask(method, path, body string) (int, string) {
 // join has s's node join another, and waits until it votes.
 func (s *system) join(other *system) {
 	s.t.Helper()
-	body := fmt.Sprintf(`{"node":%q,"addr":%q}`, other.opts.NodeID, other.opts.Cluster.Listen)
+	body := fmt.Sprintf(`{"node":%q,"addr":%q}`, other.opts.NodeID, other.opts.Cluster.Advertise)
 	last := ""
 	s.eventually("join of "+other.opts.NodeID, func() bool { // its port may not be open yet
 		code, answer := s.ask(http.MethodPost, "/v1/cluster/join", body)

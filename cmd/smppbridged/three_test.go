@@ -40,7 +40,7 @@ func (f *fleet3) testOneCluster(t *testing.T) {
 	for _, s := range f.nodes {
 		d := s.clusterDoc()
 		want(t, "node", d.Node, s.opts.NodeID)
-		want(t, "addr", d.Addr, s.opts.Cluster.Listen)
+		want(t, "addr", d.Addr, s.opts.Cluster.Advertise)
 		want(t, "ready", d.Ready, "ready")
 		want(t, "leader", d.Leader, first.Leader)
 		want(t, "cluster_id", d.ClusterID, first.ClusterID)
@@ -48,7 +48,7 @@ func (f *fleet3) testOneCluster(t *testing.T) {
 		want(t, "members", len(d.Members), 3)
 		for i, m := range d.Members {
 			want(t, "member", m.ID, f.nodes[i].opts.NodeID)
-			want(t, "its address", m.Addr, f.nodes[i].opts.Cluster.Listen)
+			want(t, "its address", m.Addr, f.nodes[i].opts.Cluster.Advertise)
 			want(t, "it votes", m.Voter, true)
 		}
 	}
@@ -190,7 +190,7 @@ func (f *fleet3) testClusterRefusals(t *testing.T) {
 		{"join", `{"addr":"127.0.0.1:7775"}`, http.StatusBadRequest, "node is missing"},
 		{"join", `{"node":"n4","addr":"10.0.0.4"}`, http.StatusBadRequest, "is not host:port"},
 		{"join", `{"node":"n4","addr":"127.0.0.1:7775","voter":true}`, http.StatusBadRequest, "body"},
-		{"join", fmt.Sprintf(`{"node":"n4","addr":%q}`, s.opts.Cluster.Listen), http.StatusConflict, "n4"},
+		{"join", fmt.Sprintf(`{"node":"n4","addr":%q}`, s.opts.Cluster.Advertise), http.StatusConflict, "n4"},
 		{"remove", `{"node":"n9"}`, http.StatusConflict, "n9"},
 		{"remove", `{}`, http.StatusBadRequest, "node is missing"},
 		{"transfer", `{"node":"n9"}`, http.StatusConflict, "n9"},
@@ -221,7 +221,7 @@ func TestWaitingNodeSaysWhatFor(t *testing.T) {
 	})
 	d := s.clusterDoc()
 	want(t, "node", d.Node, "n2")
-	want(t, "addr", d.Addr, s.opts.Cluster.Listen)
+	want(t, "addr", d.Addr, s.opts.Cluster.Advertise)
 	want(t, "members", len(d.Members), 0)
 	for path, code := range map[string]int{"/healthz": http.StatusOK, "/metrics": http.StatusOK, "/v1/status": http.StatusServiceUnavailable} {
 		if got, body := s.ask(http.MethodGet, path, ""); got != code {
