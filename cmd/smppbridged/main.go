@@ -1,6 +1,7 @@
 // Smppbridged is the bridge's daemon: an SMPP message centre in front of Alibaba Cloud's SMS API.
 //
 //	smppbridged run --config /etc/smppbridge/smppbridged.yaml
+//	smppbridged recover --config /etc/smppbridge/smppbridged.yaml
 //	smppbridged dev
 //
 // It exits with 0 after a clean stop, 78 when its configuration or command line is wrong, 65 when its data must not be used
@@ -55,7 +56,7 @@ func exitCode(err error) int {
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}
-	for _, data := range []error{bridge.ErrSucceeded, store.ErrDiverged, store.ErrVersion, cluster.ErrLogLost, cluster.ErrRemoved} {
+	for _, data := range []error{bridge.ErrSucceeded, store.ErrDiverged, store.ErrVersion, cluster.ErrLogLost, cluster.ErrRemoved, errBadData} {
 		if errors.Is(err, data) {
 			return exitData
 		}
@@ -72,11 +73,11 @@ func newRoot() *cobra.Command {
 		Version:       version(),
 		Args:          noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{errors.New("a command is missing: run or dev; smppbridged --help says more")}
+			return usageError{errors.New("a command is missing: run, dev or recover; smppbridged --help says more")}
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newRun(), newDev())
+	root.AddCommand(newRun(), newDev(), newRecover())
 	return root
 }
 
