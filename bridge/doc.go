@@ -6,7 +6,8 @@
 //	session.go   Bind: who it is, whether it may, the bind committed before bind_resp
 //	access.go    why binds are refused; addresses, bind types and TLS that an account is bound to
 //	password.go  passwords, few at a time; lockout.go, refused.go: who guesses them
-//	takeover.go  a place for an ESME that comes back while its dead sessions hold all of them
+//	takeover.go  a place for an ESME that comes back while its dead sessions hold all of them; probe.go: on other nodes too
+//	rebind.go    sessions whose places were given away while this node was cut off; places that no session has
 //	submit.go    SubmitSM: text, template, number, validity; what cannot be sent is refused here
 //	fields.go    what else a submit asks for; named.go: a template that it names; digest.go: whether it repeats one
 //	multi.go     submit_multi: one such decision for each destination
@@ -19,7 +20,7 @@
 //	governor.go  sending gives way to accepting
 //	call.go      Begin is committed, the call is made within a second, Finish is committed
 //	resolve.go   attempts of which nothing is known are asked for before anything is sent again
-//	report.go    delivery reports, also those that come before the API's answer
+//	report.go    delivery reports, also those that come before the API's answer; early.go: the leader finds those
 //	courier.go   which account's outbox has something for this node
 //	mailbox.go   one account's receipts to its receivers, and out of the outbox when answered
 //	receiver.go  whose turn it is, and who does not answer; receipt.go: what a receipt looks like
@@ -34,10 +35,27 @@
 // Run starts and waits for: the batcher (accept.go) and one goroutine for each of at most two groups
 // in flight; the courier, one goroutine for each account that had a receiver here, one for each bind that is being
 // released, and those that ask silent sessions whether they live (takeover.go, 256 for an account at most); the
-// keeper of the door (refused.go); five that carry out operations (operations.go); who answers submits that
+// keeper of the door (refused.go), and that of the binds (rebind.go), which at times has 64 proposals under way; nine that carry
+// out operations (operations.go); who answers submits that
 // waited for the API (ack.go), and at times one that moves the state's clock for it; the follower of the policy;
 // and, while this node leads, the dispatcher with one goroutine for each running call
-// (bounded by the routes' workers), its recorder of outcomes, the resolver and the reaper.
+// (bounded by the routes' workers), its recorder of outcomes, the resolver, the reaper, and who looks at early reports (early.go).
+//
+// # One of several nodes
+//
+// A proposal is committed by the leader before this node's store has applied it, and other nodes' proposals are applied
+// here late. So what is read from the store to be told to somebody (query_sm, cancel_sm, replace_sm, Where, the message a
+// report is about) is read after Cluster.Sync; what is read to propose something need not be, because commands name
+// revisions, attempts and policy versions, and Apply decides. A number above the store's last one is of a message that has
+// not arrived yet.
+//
+// A node that is cut off keeps its sessions. It refuses what surely was not accepted, closes the sessions of what
+// nobody knows of, answers query_sm with ESME_RSYSERR, and delivers nothing. When it is back it asks for the places of its
+// sessions again, which the leader may have given away meanwhile. What is remembered of who guesses passwords
+// (lockout.go) is each node's own: an attacker has as many tries as there are nodes.
+//
+// A leader that loses its leadership begins nothing more. Calls that run end by their own timeouts, and their outcomes
+// are committed by whoever leads then; should the same node lead again at once, its new reign waits for that long.
 //
 // # What a crash leaves
 //
