@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		os.Exit(child(dir, os.Stdin, os.Stdout))
 	}
+	if dir := os.Getenv(recoverDir); dir != "" {
+		os.Exit(recoverChild(dir, os.Getenv(recoverAt), os.Stderr))
+	}
 	goleak.VerifyTestMain(m)
 }
 
