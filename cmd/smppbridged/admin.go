@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -117,8 +118,10 @@ func (n *node) message(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		writeJSON(w, http.StatusNotFound, map[string]string{"error": err.Error()})
-	case err != nil:
+	case errors.Is(err, strconv.ErrSyntax):
 		writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+	case err != nil: // it may be there: this node is cut off
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
 	default:
 		writeJSON(w, http.StatusOK, where)
 	}
