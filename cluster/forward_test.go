@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -148,10 +149,13 @@ func TestProposeOnEveryNode(t *testing.T) {
 			t.Errorf("n%d: %+v", i+1, f)
 		}
 	}
-	big := make([]byte, 4<<20) // more than the window of a stream
-	res, err := c.Node((leader+1)%3).Propose(context.Background(), &store.PutPolicy{Doc: big, Author: "x"})
-	if got, ok := res.(*store.PolicyResult); err != nil || !ok || !got.OK {
-		t.Errorf("a large policy: %+v, %v", res, err)
+	large := acceptCommand("large", 1, strings.Repeat("x", 250<<10))
+	for range 4 { // more than the window of a stream
+		large.Messages = append(large.Messages, large.Messages[0])
+	}
+	res := c.ProposeOn((leader+1)%3, large)
+	if got, ok := res.(*store.AcceptResult); !ok || len(got.Items) != 5 || got.Items[4].Code != store.AcceptOK {
+		t.Errorf("a large command: %+v", res)
 	}
 }
 
