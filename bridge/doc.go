@@ -22,7 +22,8 @@
 //	resolve.go   attempts of which nothing is known are asked for before anything is sent again
 //	report.go    delivery reports, also those that come before the API's answer; early.go: the leader finds those
 //	courier.go   which account's outbox has something for this node
-//	mailbox.go   one account's receipts to its receivers, and out of the outbox when answered
+//	owner.go     which node delivers a receipt; handover.go: what another one still delivers, written.go: which answers it has written
+//	mailbox.go   one account's receipts to its receivers; outbox.go: read from the outbox, and removed when answered
 //	receiver.go  whose turn it is, and who does not answer; receipt.go: what a receipt looks like
 //	operations.go  query_sm, cancel_sm, replace_sm: query.go, cancel.go, replace.go; jobs.go: whose turn it is
 //	reap.go      what waited for too long ends; what is old is purged
@@ -34,7 +35,8 @@
 //
 // Run starts and waits for: the batcher (accept.go) and one goroutine for each of at most two groups
 // in flight; the courier, one goroutine for each account that had a receiver here, one for each bind that is being
-// released, and those that ask silent sessions whether they live (takeover.go, 256 for an account at most); the
+// released, one for each other node that is asked about answers, at times one for each account and node that is asked what
+// it delivers, and those that ask silent sessions whether they live (takeover.go, 256 for an account at most); the
 // keeper of the door (refused.go), and that of the binds (rebind.go), which at times has 64 proposals under way; nine that carry
 // out operations (operations.go); who answers submits that
 // waited for the API (ack.go), and at times one that moves the state's clock for it; the follower of the policy;

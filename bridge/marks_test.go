@@ -42,6 +42,9 @@ func TestMarksOfLateAnswers(t *testing.T) {
 		expect("queued, not read", map[uint64]bool{late: false, next: false})
 		e.Expect(smpp.SubmitSMRespID)
 		expect("a later one first", map[uint64]bool{early: true, late: false, next: true})
+		if got := s.wroteUpTo(); got < 5 || got >= late {
+			t.Errorf("all up to %d are said to be written, mark %d is not", got, late)
+		}
 		s.answer(respond(3), late)
 		expect("the late one queued", map[uint64]bool{late: false, next: true})
 		e.Expect(smpp.SubmitSMRespID)

@@ -314,3 +314,31 @@ func TestBacklogOfOthersCostsNothing(t *testing.T) {
 		l.once(n)
 	})
 }
+
+// TestRemovedEntriesAreNotReadAgain: a node that lags has had entries removed that its own store still has. Reading its
+// outbox from the beginning, it does not deliver them again (promise 4).
+func TestRemovedEntriesAreNotReadAgain(t *testing.T) {
+	inLedger(t, 2, func(t *testing.T, f *fleet, l *ledger) {
+		const n = 10
+		l.terminal(f.at(2), "any", answersAfter(2*time.Second))
+		l.submitted(f.at(1), "any", n)
+		f.at(2).hold()
+		pass(5 * time.Second)
+		if got, there := f.at(1).waiting(), f.at(2).waiting(); got != 0 || there != n {
+			t.Fatalf("%d in the outbox, %d by the node that lags, want 0 and %d", got, there, n)
+		}
+		box := f.at(2).courier.mailboxes["any"]
+		box.mu.Lock() // each round takes it
+		box.again = true
+		box.mu.Unlock()
+		pass(5 * time.Second)
+		l.once(n)
+		f.at(2).release()
+		pass(time.Second)
+		box.mu.Lock()
+		defer box.mu.Unlock()
+		if len(box.known) != 0 {
+			t.Errorf("%d entries are known that are gone", len(box.known))
+		}
+	})
+}
