@@ -95,6 +95,9 @@ func (s *seat) Lead(ctx context.Context, work func(context.Context) error) error
 // Sync implements Cluster.
 func (s *seat) Sync(ctx context.Context) error {
 	f, want := s.m.f, 0
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	err := f.await(ctx, func() bool {
 		if f.leader == nil || s.m.cutOff || !s.aliveLocked() {
 			return false
