@@ -35,6 +35,9 @@ type lab struct {
 
 // newLab makes namespaces for size nodes, and starts the API. All ends with ctx.
 func newLab(ctx context.Context, o options, dir string) (*lab, error) {
+	if err := checkPower(ctx, dir); err != nil {
+		return nil, fmt.Errorf("power loss: %w", err)
+	}
 	l := &lab{dir: dir, bin: o.programs, fabric: newFabric(ctx), probed: make(chan error, 1)}
 	outside, err := newTUN(esmeIP(), apiIP())
 	if err != nil {
@@ -145,6 +148,18 @@ func (c *cluster) awaitReady(ctx context.Context, nodes ...*node) error {
 		}
 	}
 	return nil
+}
+
+// dump has all nodes tell what their goroutines do, into files beside their logs.
+func (c *cluster) dump(ctx context.Context) {
+	for _, n := range c.nodes {
+		if b, err := n.get(ctx, "/debug/pprof/goroutine?debug=2"); err == nil {
+			_ = os.WriteFile(filepath.Join(c.dir, n.id+".goroutines"), b, 0o600) // for who looks for it
+		}
+		if b, err := n.get(ctx, "/v1/cluster"); err == nil {
+			_ = os.WriteFile(filepath.Join(c.dir, n.id+".cluster"), b, 0o600)
+		}
+	}
 }
 
 // errNoLeader is returned when the nodes do not agree on one in time.

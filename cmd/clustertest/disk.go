@@ -87,6 +87,28 @@ func (d *disk) powerOn(ctx context.Context) error {
 	return d.mount(ctx)
 }
 
+// checkPower is nil if a disk whose power fails keeps what was synced and nothing else. Were it otherwise, a scene
+// with a power loss would prove nothing.
+func checkPower(ctx context.Context, dir string) error {
+	d, err := newDisk(ctx, filepath.Join(dir, "check.img"), filepath.Join(dir, "check"))
+	if err != nil {
+		return err
+	}
+	synced, loose := filepath.Join(d.dir, "synced"), filepath.Join(d.dir, "loose")
+	f, err := os.Create(synced)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close(), os.WriteFile(loose, []byte("not synced"), 0o600))
+	}
+	err = errors.Join(err, d.powerOff(), d.powerOn(ctx))
+	if _, kept := os.Stat(synced); err == nil && kept != nil {
+		err = fmt.Errorf("%w: a disk forgets what was synced", errNoPlace)
+	}
+	if _, kept := os.Stat(loose); err == nil && kept == nil {
+		err = fmt.Errorf("%w: a disk remembers what was not synced", errNoPlace)
+	}
+	return errors.Join(err, d.unmount(ctx), os.Remove(d.image))
+}
+
 // unmount waits until the last of an ended process's files is closed.
 func (d *disk) unmount(ctx context.Context) error {
 	deadline := time.Now().Add(10 * time.Second)

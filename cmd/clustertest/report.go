@@ -47,7 +47,7 @@ func (w *row) enter(number int, r *round, t tally, err error) {
 		word = "FAIL"
 		w.failed++
 	}
-	fmt.Printf("%s  %-24s %2d  accepted %5d sent %5d refused %4d unanswered %3d", word, w.scene.name, number,
+	fmt.Printf("%s  %-28s %2d  accepted %5d sent %5d refused %4d unanswered %3d", word, w.scene.name, number,
 		t.accepted, t.sent, t.refusals, t.unanswered)
 	if t.extraAllowed > 0 {
 		fmt.Printf(" again %d", t.extraAllowed)
@@ -79,7 +79,7 @@ func (w *row) close(late int) {
 	if late > 0 && w.sum.doubled+w.sum.ghosts == 0 {
 		w.sum.doubled += late
 		w.failed++
-		fmt.Printf("FAIL  %-24s     %d messages doubled or sent after their round\n", w.scene.name, late)
+		fmt.Printf("FAIL  %-28s     %d messages doubled or sent after their round\n", w.scene.name, late)
 	}
 }
 
@@ -92,7 +92,7 @@ func (t *tally) String() string {
 
 // end prints the table, and is an error unless something was played and all of it was as it should be.
 func (r *report) end() error {
-	fmt.Printf("\n%-24s %6s %8s %8s %5s %5s %6s %7s %6s %6s %5s %5s %5s %6s %5s %7s  %s\n", "scene", "rounds", "accepted", "sent",
+	fmt.Printf("\n%-28s %6s %8s %8s %5s %5s %6s %7s %6s %6s %5s %5s %5s %6s %5s %7s  %s\n", "scene", "rounds", "accepted", "sent",
 		"lost", "twice", "ghosts", "missing", "again", "extra", "early", "late", "wrong", "limits", "errs", "calls/s", "outage median, max")
 	failed, rounds := 0, 0
 	for _, w := range r.rows {
@@ -109,7 +109,7 @@ func (r *report) end() error {
 
 func (w *row) print() {
 	s := &w.sum
-	fmt.Printf("%-24s %6d %8d %8d %5d %5d %6d %7d %6d %6d %5d %5d %5d %6d %5d %7d", w.scene.name, w.rounds, s.accepted, s.sent,
+	fmt.Printf("%-28s %6d %8d %8d %5d %5d %6d %7d %6d %6d %5d %5d %5d %6d %5d %7d", w.scene.name, w.rounds, s.accepted, s.sent,
 		s.lost, s.doubled, s.ghosts, s.missing, s.extraAllowed, s.extra, s.early, s.late, s.wrong, s.overRate+s.overPhone,
 		s.errorsOthers+s.cutOther, s.callsPerSecond)
 	if n := len(w.outages); n > 0 {

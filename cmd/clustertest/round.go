@@ -102,6 +102,10 @@ func (r *round) play(ctx context.Context, s scene, load float64) (tally, error) 
 	if err != nil { // what is missing now is missing because nobody waited for it
 		return tally{}, err
 	}
+	if err := c.awaitReady(ctx, c.nodes...); err != nil {
+		c.dump(ctx)
+		return tally{}, fmt.Errorf("after the fault: %w", err)
+	}
 	err = r.settle(ctx)
 	r.traffic.close()
 	err = errors.Join(err, r.endings())
@@ -135,11 +139,8 @@ func (r *round) flow(ctx context.Context) error {
 	return pause(ctx, time.Duration(r.random.IntN(300))*time.Millisecond)
 }
 
-// settle waits until all is well again, and everything that was accepted has its receipt.
+// settle waits until everything that was accepted has its receipt.
 func (r *round) settle(ctx context.Context) error {
-	if err := r.cluster.awaitReady(ctx, r.cluster.nodes...); err != nil {
-		return fmt.Errorf("after the fault: %w", err)
-	}
 	r.heal(r.cluster.nodes...)
 	if err := pause(ctx, goOn); err != nil {
 		return err

@@ -21,7 +21,8 @@ func scenes() []scene {
 		{name: "kill -9 all", core: true, nodes: 1, play: killAll},
 		{name: "power loss leader", core: true, nodes: 1, quiet: true, play: onLeader(powerLoss)},
 		{name: "power loss follower", nodes: 3, quiet: true, play: onFollower(powerLoss)},
-		{name: "power loss all", core: true, nodes: 1, play: powerLossAll},
+		{name: "power loss all", nodes: 1, play: powerLossAll},
+		{name: "power loss all, leader away", core: true, nodes: 3, play: powerLossLeaderLast},
 		{name: "disk errors leader", nodes: 1, quiet: true, play: onLeader(diskErrors)},
 		{name: "disk errors follower", nodes: 3, quiet: true, play: onFollower(diskErrors)},
 		{name: "disk full leader", nodes: 3, play: onLeader(diskFull)},
@@ -184,6 +185,33 @@ func powerLossAll(ctx context.Context, r *round) error {
 		}
 	}
 	return nil
+}
+
+// powerLossLeaderLast has the others come back without the one that led: what it has answered they must have on
+// their own disks.
+func powerLossLeaderLast(ctx context.Context, r *round) error {
+	leader, err := r.cluster.leader(ctx)
+	if err != nil {
+		return err
+	}
+	r.strike(r.cluster.nodes...)
+	for _, n := range r.cluster.nodes {
+		n.proc.freeze()
+	}
+	for _, n := range r.cluster.nodes {
+		err = errors.Join(err, unplug(n))
+	}
+	others := without(r.cluster.nodes, leader)
+	for _, n := range others {
+		err = errors.Join(err, plug(ctx, n))
+	}
+	if err == nil {
+		err = r.cluster.awaitReady(ctx, others...)
+	}
+	if err == nil {
+		err = pause(ctx, time.Second)
+	}
+	return errors.Join(err, plug(ctx, leader))
 }
 
 func unplug(n *node) error {

@@ -132,6 +132,7 @@ func unsoundAPI(ctx context.Context, r *round) error {
 		{Kind: aliyunsim.FaultLatency, Probability: 0.2, DelayMS: 100, JitterMS: 300},
 		{Kind: aliyunsim.FaultReportEarly, Probability: 0.1},
 		{Kind: aliyunsim.FaultReportNoOutID, Probability: 0.05},
+		{Kind: aliyunsim.FaultReportLate, Probability: 0.3, DelayMS: 4500}, // only a query tells in time
 		{Kind: aliyunsim.FaultReportDuplicate, Probability: 0.1, DelayMS: 50},
 	}); err != nil {
 		return err
