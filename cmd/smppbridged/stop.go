@@ -22,15 +22,16 @@ const (
 	closeWithin    = time.Second // the store, whose readers may need a few more, and what is quick
 	readersWithin  = 4 * time.Second
 	stopBudget     = 45 * time.Second
+	faultWithin    = 5 * time.Second // everything, when the node cannot go on: its ESMEs are to bind elsewhere soon
 )
 
 // wait runs until ctx ends, a part fails, or the node leaves its cluster or was removed from it. Then it stops.
 func (n *node) wait(ctx context.Context) error {
-	err := n.awaitEnd(ctx)
-	n.stop()
-	if err != nil {
+	if err := n.awaitEnd(ctx); err != nil {
+		n.stopWithin(faultWithin)
 		return err
 	}
+	n.stop()
 	if n.leaveErr != nil {
 		return n.leaveErr
 	}
@@ -71,8 +72,13 @@ func (n *node) awaitEnd(ctx context.Context) error {
 // stop ends a node that has started, or has not got through it. Leadership goes to another node, so that messages are sent while
 // this one waits for its sessions: no new binds, what is in flight is answered, sessions are unbound. Then the other parts
 // in the reverse order of their start. Receipts are kept. Each step is bounded; SIGTERM or SIGINT, once more, cuts them short.
-func (n *node) stop() {
-	hurry, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+func (n *node) stop() { n.stopWithin(n.opts.DrainTime.Std() + stopBudget) }
+
+// stopWithin is stop with so much time for all steps together.
+func (n *node) stopWithin(most time.Duration) {
+	ctx, end := context.WithTimeout(context.Background(), most)
+	defer end()
+	hurry, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	n.draining.Store(true)
 	close(n.ending)

@@ -91,6 +91,17 @@ func TestSecondSignalHastens(t *testing.T) {
 	}
 }
 
+// TestFaultEndsSoon: a node that cannot go on does not wait for its sessions as one that is stopped in order does.
+func TestFaultEndsSoon(t *testing.T) {
+	s := startSystem(t, func(o *options) { o.DrainTime = 600_000_000_000 })
+	c := s.bind("test", smpp.Transceiver)
+	s.fail("cluster", store.ErrDiverged)
+	c.Expect(smpp.UnbindID) // and this ESME does not answer
+	soon(t, s.done, "end of a node with a fault")
+	want(t, "its exit code", exitCode(s.err), exitData)
+	s.end = func() {} // what it ended with is as it should be
+}
+
 // TestExitCodes: what a restart cannot mend is told apart from what it may.
 func TestExitCodes(t *testing.T) {
 	for _, tt := range []struct {
