@@ -45,6 +45,11 @@ func TestRollingUpgrade(t *testing.T) {
 		versions[i].Store(2)
 		c.Start(i)
 		beat(t, c) // the leader has heard what they support now
+		if err := c.Node(i).Transfer(patient(t), c.Peer(i).ID); err != nil {
+			t.Fatal(err)
+		}
+		clustertest.Eventually(t, "the node with the later program to lead", c.Node(i).IsLeader)
+		beat(t, c)
 	}
 	for i := range 3 {
 		awaitVersion(t, c.Store(i), 2)

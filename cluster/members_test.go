@@ -428,16 +428,19 @@ func TestStepDown(t *testing.T) {
 	}
 }
 
+// firstLeads has n1 win the first election, and the others lead only if it is handed to them.
+func firstLeads(cfg *cluster.Config) {
+	quick(cfg)
+	cfg.HeartbeatTimeout, cfg.ElectionTimeout = 2*patience, 2*patience
+	if cfg.NodeID == "n1" {
+		cfg.HeartbeatTimeout, cfg.ElectionTimeout = 500*time.Millisecond, 500*time.Millisecond
+	}
+	cfg.LeaderLeaseTimeout = 500 * time.Millisecond
+}
+
 // TestShutdownHandsOver: the others need not notice that the leader is gone.
 func TestShutdownHandsOver(t *testing.T) {
-	c := clustertest.New(t, 3, func(cfg *cluster.Config) {
-		quick(cfg)
-		cfg.HeartbeatTimeout, cfg.ElectionTimeout = 2*patience, 2*patience
-		if cfg.NodeID == "n1" {
-			cfg.HeartbeatTimeout, cfg.ElectionTimeout = 500*time.Millisecond, 500*time.Millisecond
-		}
-		cfg.LeaderLeaseTimeout = 500 * time.Millisecond
-	})
+	c := clustertest.New(t, 3, firstLeads)
 	clustertest.Eventually(t, "n1 to lead", c.Node(0).IsLeader)
 	c.Leader()
 	awaitHeard(t, c.Node(0))
@@ -445,8 +448,9 @@ func TestShutdownHandsOver(t *testing.T) {
 	number(t, c.Propose(acceptCommand("x", 1, "under the next leader")))
 }
 
+// TestLeaveOfTheLeader: it hands over first, so that the others need no election of their own.
 func TestLeaveOfTheLeader(t *testing.T) {
-	c := clustertest.New(t, 3, quick)
+	c := clustertest.New(t, 3, firstLeads)
 	old := c.Leader()
 	awaitHeard(t, c.Node(old))
 	l := startLoad(t, 4, 10, c.Node(0), c.Node(1), c.Node(2))
