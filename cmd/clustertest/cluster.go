@@ -3,11 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
@@ -44,13 +46,18 @@ func newLab(ctx context.Context, o options, dir string) (*lab, error) {
 		return nil, err
 	}
 	l.fabric.attach(ctx, outside, esmeIP(), apiIP())
+	certs := []string{"cluster", "certs", "--dir", filepath.Join(dir, certsDir)}
 	for i := range o.nodes + 1 { // one more, for a node that joins
+		certs = append(certs, fmt.Sprintf("n%d=%s", i+1, nodeIP(i)))
 		ns, err := newNamespace(nodeIP(i))
 		if err != nil {
 			return nil, err
 		}
 		l.fabric.attach(ctx, ns.tun, nodeIP(i))
 		l.spaces = append(l.spaces, ns)
+	}
+	if out, err := exec.CommandContext(ctx, o.ctl, certs...).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("smppctl cluster certs: %w: %s", err, bytes.TrimSpace(out))
 	}
 	l.api, err = newAPI(ctx, o)
 	if err != nil {

@@ -24,6 +24,7 @@ const (
 	clusterPort    = "7775"
 	adminAddr      = "127.0.0.1:9775"
 	callbackSecret = "0123456789abcdef"
+	certsDir       = "certs" // beside the clusters
 )
 
 // A node is a daemon in its own network namespace, with a disk of its own.
@@ -75,19 +76,20 @@ func (n *node) config(dir string) string {
 	if bootstrap {
 		policy = filepath.Join(dir, "policy.yaml")
 	}
+	certs := filepath.Join(filepath.Dir(dir), certsDir)
 	at := func(port string) string { return net.JoinHostPort(n.ip.String(), port) }
 	return fmt.Sprintf(`node_id: %s
 data_dir: %s
 smpp: {listen: "%s", enquire_link: 2s, response_timeout: 2s, write_timeout: 2s, bind_timeout: 5s}
 http: {listen: "%s"}
 callback: {listen: "%s", secret: "%s"}
-cluster: {listen: "%s", cluster_id: ct, bootstrap: %t, insecure: true}
+cluster: {listen: "%s", cluster_id: ct, bootstrap: %t, tls: {cert_file: "%[9]s.crt", key_file: "%[9]s.key", ca_file: "%[10]s"}}
 policy: {file: "%s"}
 credentials: {default: {source: file, file: "%s"}}
 drain_time: 5s
 log: {level: info, format: text}
 `, n.id, filepath.Join(n.disk.dir, "data"), at(smppPort), adminAddr, at(callbackPort), callbackSecret,
-		at(clusterPort), bootstrap, policy, filepath.Join(dir, n.id, "key"))
+		at(clusterPort), bootstrap, filepath.Join(certs, n.id), filepath.Join(certs, "ca.crt"), policy, filepath.Join(dir, n.id, "key"))
 }
 
 // status is what GET /v1/cluster says.
