@@ -189,3 +189,23 @@ func TestOctetsAreBounded(t *testing.T) {
 		t.Errorf("at most %d octets, want %d", got, maxAsk)
 	}
 }
+
+// TestSyncPassesRaftsOwnEntries: the log ends with entries that the store never sees.
+func TestSyncPassesRaftsOwnEntries(t *testing.T) {
+	s := newSite(t, nil)
+	s.start()
+	s.accept(1, "one")
+	for range 3 {
+		if err := s.node.raft.Barrier(patience).Error(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if applied, _ := s.store.Applied(); s.node.raft.CommitIndex() <= applied {
+		t.Fatalf("the barriers are applied, up to %d", applied)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience/2)
+	defer cancel()
+	if err := s.node.Sync(ctx); err != nil {
+		t.Error(err)
+	}
+}
