@@ -37,8 +37,8 @@ type lab struct {
 
 // newLab makes namespaces for size nodes, and starts the API. All ends with ctx.
 func newLab(ctx context.Context, o options, dir string) (*lab, error) {
-	if err := checkPower(ctx, dir); err != nil {
-		return nil, fmt.Errorf("power loss: %w", err)
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, certsDir)), checkPower(ctx, dir)); err != nil {
+		return nil, fmt.Errorf("prepare %s: %w", dir, err)
 	}
 	l := &lab{dir: dir, bin: o.programs, fabric: newFabric(ctx), probed: make(chan error, 1)}
 	outside, err := newTUN(esmeIP(), apiIP())

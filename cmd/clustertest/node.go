@@ -38,6 +38,8 @@ type node struct {
 	admin    *http.Client
 	ctl      string // path of smppctl
 	smppAddr string
+	home     string // its configuration and disk
+	founds   bool   // begins a cluster when it has no data
 }
 
 // programs are the paths of what is tested.
@@ -47,36 +49,38 @@ type programs struct{ daemon, ctl string }
 func newNode(ctx context.Context, bin programs, dir string, index int, ns *namespace) (*node, error) {
 	n := &node{index: index, id: fmt.Sprintf("n%d", index+1), ip: nodeIP(index), ns: ns, ctl: bin.ctl}
 	n.smppAddr = net.JoinHostPort(n.ip.String(), smppPort)
-	home := filepath.Join(dir, n.id)
-	if err := os.MkdirAll(home, 0o700); err != nil {
+	n.home, n.founds = filepath.Join(dir, n.id), index == 0
+	if err := os.MkdirAll(n.home, 0o700); err != nil {
 		return nil, err
 	}
 	var err error
-	if n.disk, err = newDisk(ctx, filepath.Join(home, "disk.img"), filepath.Join(home, "disk")); err != nil {
+	if n.disk, err = newDisk(ctx, filepath.Join(n.home, "disk.img"), filepath.Join(n.home, "disk")); err != nil {
 		return nil, err
 	}
 	log, err := os.OpenFile(filepath.Join(dir, n.id+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	config := filepath.Join(home, "node.yaml")
-	n.proc = &process{name: n.id, log: log, launch: ns.start, args: []string{bin.daemon, "run", "--config", config}}
+	n.proc = &process{name: n.id, log: log, launch: ns.start, args: []string{bin.daemon, "run", "--config", n.configFile()}}
 	n.admin = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DialContext: ns.dial, DisableKeepAlives: true,
 	}}
-	return n, errors.Join(
-		os.WriteFile(config, []byte(n.config(dir)), 0o600),
-		os.WriteFile(filepath.Join(home, "key"), []byte("sim-key\nsim-secret\n"), 0o600),
-	)
+	return n, errors.Join(n.configure(), os.WriteFile(filepath.Join(n.home, "key"), []byte("sim-key\nsim-secret\n"), 0o600))
 }
 
+func (n *node) configFile() string { return filepath.Join(n.home, "node.yaml") }
+
+// configure writes the node's configuration.
+func (n *node) configure() error { return os.WriteFile(n.configFile(), []byte(n.config()), 0o600) }
+
 // config is the node's configuration. Timers are short, so that a round is.
-func (n *node) config(dir string) string {
-	policy, bootstrap := "", n.index == 0
-	if bootstrap {
-		policy = filepath.Join(dir, "policy.yaml")
+func (n *node) config() string {
+	cluster := filepath.Dir(n.home)
+	policy := ""
+	if n.founds {
+		policy = filepath.Join(cluster, "policy.yaml")
 	}
-	certs := filepath.Join(filepath.Dir(dir), certsDir)
+	certs := filepath.Join(filepath.Dir(cluster), certsDir)
 	at := func(port string) string { return net.JoinHostPort(n.ip.String(), port) }
 	return fmt.Sprintf(`node_id: %s
 data_dir: %s
@@ -89,7 +93,7 @@ credentials: {default: {source: file, file: "%s"}}
 drain_time: 5s
 log: {level: info, format: text}
 `, n.id, filepath.Join(n.disk.dir, "data"), at(smppPort), adminAddr, at(callbackPort), callbackSecret,
-		at(clusterPort), bootstrap, filepath.Join(certs, n.id), filepath.Join(certs, "ca.crt"), policy, filepath.Join(dir, n.id, "key"))
+		at(clusterPort), n.founds, filepath.Join(certs, n.id), filepath.Join(certs, "ca.crt"), policy, filepath.Join(n.home, "key"))
 }
 
 // status is what GET /v1/cluster says.
@@ -155,8 +159,20 @@ func (n *node) smppctl(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// wipe empties the disk of a node that does not run.
-func (n *node) wipe() error { return os.RemoveAll(filepath.Join(n.disk.dir, "data")) }
+// wipe empties the disk of a node that does not run. It will wait to be joined.
+func (n *node) wipe() error {
+	n.founds = false
+	return errors.Join(n.configure(), os.RemoveAll(filepath.Join(n.disk.dir, "data")))
+}
+
+// recover makes of the data of a node that does not run a cluster of that node alone.
+func (n *node) recover(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, n.proc.args[0], "recover", "--config", n.configFile(), "--yes").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: recover: %w: %s", n.id, err, bytes.TrimSpace(out))
+	}
+	return nil
+}
 
 // close ends the node for good.
 func (n *node) close(ctx context.Context) {

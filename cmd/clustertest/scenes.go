@@ -18,7 +18,7 @@ func scenes() []scene {
 		{name: "kill -9 leader", core: true, nodes: 1, quiet: true, play: onLeader(killed)},
 		{name: "kill -9 follower", nodes: 3, quiet: true, play: onFollower(killed)},
 		{name: "kill -9 leader twice", nodes: 3, play: killTwice},
-		{name: "kill -9 all", core: true, nodes: 1, play: killAll},
+		{name: "kill -9 all", nodes: 1, play: killAll},
 		{name: "power loss leader", core: true, nodes: 1, quiet: true, play: onLeader(powerLoss)},
 		{name: "power loss follower", nodes: 3, quiet: true, play: onFollower(powerLoss)},
 		{name: "power loss all", nodes: 1, play: powerLossAll},
@@ -28,7 +28,7 @@ func scenes() []scene {
 		{name: "disk full leader", nodes: 3, play: onLeader(diskFull)},
 		{name: "disk full follower", nodes: 3, quiet: true, play: onFollower(diskFull)},
 		{name: "freeze leader 2s", nodes: 1, quiet: true, play: onLeader(frozen(2 * second))},
-		{name: "freeze leader 6s", core: true, nodes: 1, play: onLeader(frozen(6 * second))},
+		{name: "freeze leader 6s", nodes: 1, play: onLeader(frozen(6 * second))},
 		{name: "freeze leader 40s", nodes: 1, long: true, play: onLeader(frozen(40 * second))},
 		{name: "freeze follower 3s", nodes: 3, quiet: true, play: onFollower(frozen(3 * second))},
 		{name: "freeze while calling", core: true, nodes: 1, play: freezeCalling},
@@ -48,6 +48,7 @@ func scenes() []scene {
 		{name: "transfer", nodes: 3, quiet: true, play: transfer},
 		{name: "join and leave", nodes: 3, quiet: true, play: joinAndLeave},
 		{name: "replace a dead node", core: true, nodes: 3, quiet: true, play: replace},
+		{name: "majority lost", core: true, nodes: 3, play: loseMajority},
 	}
 }
 

@@ -118,6 +118,38 @@ func replace(ctx context.Context, r *round) error {
 	return r.cluster.joinAt(ctx, leader, n)
 }
 
+// loseMajority loses all nodes but the one that leads, which has all that was answered, for good, and begins anew
+// with that one.
+func loseMajority(ctx context.Context, r *round) error {
+	leader, err := r.cluster.leader(ctx)
+	if err != nil {
+		return err
+	}
+	others := without(r.cluster.nodes, leader)
+	r.strike(r.cluster.nodes...)
+	for _, n := range append(others, leader) {
+		n.proc.kill()
+	}
+	for _, n := range others {
+		err = errors.Join(err, n.wipe())
+	}
+	if err = errors.Join(err, leader.recover(ctx), leader.proc.start()); err != nil {
+		return err
+	}
+	if err := r.cluster.awaitReady(ctx, leader); err != nil {
+		return err
+	}
+	for _, n := range others {
+		if err := n.proc.start(); err != nil {
+			return err
+		}
+		if err := r.cluster.joinAt(ctx, leader, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // unsoundAPI has the API fail in all its ways while the leader is killed.
 func unsoundAPI(ctx context.Context, r *round) error {
 	sim := r.cluster.lab.api.sim

@@ -105,13 +105,13 @@ var verdicts = []struct {
 	{"early on another session", func(s *story) {
 		m := s.ok(s.submit("notice", s.session(0, 0), 0, 1), 1000)
 		s.execute(m)
-		s.receipt(m, s.session(1, 0), 900, smpp.StateDelivered)
+		s.receipt(m, s.session(1, 0), 600, smpp.StateDelivered)
 	}, func(t *tally) int { return t.early }, true},
 	{"late, from a node that was hurt", func(s *story) {
 		s.hurt = []disturbance{{node: 0, from: s.at(100), to: s.at(950)}}
 		m := s.ok(s.submit("notice", s.session(0, 0), 0, 1), 1000)
 		s.execute(m)
-		s.receipt(m, s.session(1, 0), 900, smpp.StateDelivered)
+		s.receipt(m, s.session(1, 0), 600, smpp.StateDelivered)
 	}, func(t *tally) int { return t.late }, false},
 	{"again without a reason", func(s *story) {
 		s.receipt(s.good(s.session(0, 0)), s.session(1, 0), 700, smpp.StateDelivered)
