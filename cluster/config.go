@@ -128,6 +128,9 @@ type Config struct {
 	// in and for tests. Both may be nil.
 	Listener net.Listener
 	Dial     func(addr string, timeout time.Duration) (net.Conn, error)
+
+	// step is called at the places where a crash leaves different things; tests die there.
+	step func(place string)
 }
 
 func (c Config) withDefaults() Config {
@@ -152,6 +155,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.step == nil {
+		c.step = func(string) {}
 	}
 	if c.Listener != nil && c.Addr == "" {
 		c.Addr = c.Listener.Addr().String()

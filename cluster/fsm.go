@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -16,6 +17,7 @@ import (
 type fsm struct {
 	store *store.Store
 	fault *fault
+	step  func(place string)
 
 	progress  progress
 	batches   atomic.Uint64
@@ -105,7 +107,7 @@ var errOldSnapshot = errors.New("the snapshot is not newer than the store's file
 // Restore implements raft.FSM: of the node's own file nothing is to be done, a received one takes
 // the file's place.
 //
-// A crash before store.Restore has renamed the new file leaves the old state, and the leader sends
+// A crash before the store has renamed the new file leaves the old state, and the leader sends
 // again; a crash after it, before Raft has cut its log, leaves a log that ends below the file or is
 // of another history: checkState empties it at the next start.
 func (f *fsm) Restore(rc io.ReadCloser) error {
@@ -124,7 +126,7 @@ func (f *fsm) Restore(rc io.ReadCloser) error {
 	if index, _ := f.store.Applied(); want.Index <= index {
 		return fmt.Errorf("restore snapshot %d over %d: %w", want.Index, index, errOldSnapshot)
 	}
-	if err := f.store.Restore(rc); err != nil {
+	if err := f.install(received); err != nil {
 		return f.fault.fail(fmt.Errorf("restore snapshot %d: %w", want.Index, err))
 	}
 	if index, term := f.store.Applied(); index != want.Index || term != want.Term {
@@ -133,6 +135,17 @@ func (f *fsm) Restore(rc io.ReadCloser) error {
 	f.progress.wake()
 	f.restores.Add(1)
 	return nil
+}
+
+// install hands the received file over to the store.
+func (f *fsm) install(received *receivedSource) error {
+	f.step(stepRestore)
+	err := f.store.RestoreFile(received.Name())
+	if errors.Is(err, syscall.EXDEV) { // the log has a disk of its own: there the file is copied
+		err = f.store.Restore(received)
+	}
+	f.step(stepRestored)
+	return err
 }
 
 // unwrap finds our source under what Raft counts octets with.

@@ -22,6 +22,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(recoverDir); dir != "" {
 		os.Exit(recoverChild(dir, os.Getenv(recoverAt), os.Stderr))
 	}
+	if dir := os.Getenv(installDir); dir != "" {
+		os.Exit(installChild(dir, os.Getenv(installAddr), os.Getenv(installAt), os.Stdout))
+	}
 	goleak.VerifyTestMain(m)
 }
 

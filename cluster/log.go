@@ -20,11 +20,16 @@ type raftLog struct {
 	dir     string
 	fault   *fault
 	keep    int64         // bytes of files that a cut leaves
-	limit   int64         // bytes of files above which snapshots on their way do not hold a cut
+	limit   int64         // bytes of files up to which a cut is held for others, whatever space there is
 	grown   chan struct{} // capacity 1: told when grownBy more octets were appended
 	grownBy int64
-	applied func() uint64                  // what the store's file holds
-	held    func() (index uint64, ok bool) // lowest index that a snapshot on its way needs
+	applied func() uint64 // what the store's file holds
+
+	// held returns the lowest index that others need, of a log that begins with first and would be cut at cut.
+	held func(first, cut uint64) (index uint64, ok bool)
+
+	room func() bool // whether the disk has space for more than the limit
+	step func(place string)
 
 	since      int64 // octets since grown was last told; only StoreLogs uses it
 	appends    atomic.Uint64
@@ -57,6 +62,7 @@ func openLog(cfg Config, f *fault, log hclog.Logger) (*raftLog, error) {
 		limit:   cfg.MaxLogBytes,
 		grown:   make(chan struct{}, 1),
 		grownBy: cfg.SegmentBytes / 2,
+		step:    cfg.step,
 	}, nil
 }
 
@@ -130,7 +136,7 @@ func (l *raftLog) DeleteRange(from, to uint64) error {
 		return err
 	}
 	if from <= first && to < last {
-		if to, err = l.cutAt(to); err != nil {
+		if to, err = l.cutAt(first, to); err != nil {
 			return err
 		}
 		if to < first {
@@ -138,33 +144,41 @@ func (l *raftLog) DeleteRange(from, to uint64) error {
 		}
 		l.cuts.Add(1)
 	}
+	l.step(stepCut)
 	if err := l.WAL.DeleteRange(from, to); err != nil {
 		return l.fault.fail(fmt.Errorf("cut raft log: %w", err))
 	}
+	l.step(stepCutDone)
 	return nil
 }
 
 // cutAt lowers to, the last entry that Raft would delete, to one that may go: the file holds it
-// (Raft counts barriers that the file never sees), a snapshot on its way to a follower does not need
-// the entries after it, and enough octets remain for a follower that is a little behind. A cut ends
-// at a segment's end, because only whole segments give space back.
-func (l *raftLog) cutAt(to uint64) (uint64, error) {
-	to = min(to, l.applied())
+// (Raft counts barriers that the file never sees), nobody who is catching up needs it, and enough octets remain
+// for a follower that is a little behind. For who is catching up the log may become larger than its limit
+// while the disk has room: else under load each file that is sent would be too old when it has arrived. A
+// cut ends at a segment's end, because only whole segments give space back.
+func (l *raftLog) cutAt(first, to uint64) (uint64, error) {
 	segments, err := listSegments(l.dir)
 	if err != nil {
 		return 0, err
 	}
-	if held, ok := l.held(); ok && total(segments) < l.limit {
-		to = min(to, held-1)
+	cut := l.segmentEnd(segments, min(to, l.applied()))
+	if held, ok := l.held(first, cut); ok && held <= cut && (total(segments) < l.limit || l.room()) {
+		cut = l.segmentEnd(segments, held-1)
 	}
+	return cut, nil
+}
+
+// segmentEnd returns the last index up to to that ends a segment behind which enough octets remain.
+func (l *raftLog) segmentEnd(segments []segment, to uint64) uint64 {
 	var kept int64
 	for i := len(segments) - 1; i >= 0; i-- {
 		base := segments[i].base
 		if kept += segments[i].size; kept >= l.keep && base-1 <= to {
-			return base - 1, nil
+			return base - 1
 		}
 	}
-	return 0, nil
+	return 0
 }
 
 // size returns the octets of the log's files.

@@ -16,15 +16,18 @@ func TestCutAt(t *testing.T) {
 		to, applied, held uint64
 		limit             int64
 		want              uint64
+		full              bool // the disk has no room beyond the limit
 	}{
-		{"keeps the octets asked for", 50, 50, 0, limit, 30},
-		{"only whole segments", 27, 50, 0, limit, 20},
-		{"not beyond the file", 50, 15, 0, limit, 10},
-		{"nothing applied", 50, 0, 0, limit, 0},
-		{"less than a segment", 9, 50, 0, limit, 0},
-		{"held by a snapshot on its way", 50, 50, 25, limit, 20},
-		{"held at a segment's begin", 50, 50, 21, limit, 20},
-		{"held for too long", 50, 50, 5, 400, 30},
+		{"keeps the octets asked for", 50, 50, 0, limit, 30, false},
+		{"only whole segments", 27, 50, 0, limit, 20, false},
+		{"not beyond the file", 50, 15, 0, limit, 10, false},
+		{"nothing applied", 50, 0, 0, limit, 0, false},
+		{"less than a segment", 9, 50, 0, limit, 0, false},
+		{"held by a snapshot on its way", 50, 50, 25, limit, 20, false},
+		{"held at a segment's begin", 50, 50, 21, limit, 20, false},
+		{"held beyond the limit", 50, 50, 25, 400, 20, false},
+		{"not held where the disk has no room for it", 50, 50, 25, 400, 30, true},
+		{"held up to the limit whatever room there is", 50, 50, 25, limit, 20, true},
 	}
 	dir := t.TempDir()
 	for i, base := range []int{1, 11, 21, 31, 41} {
@@ -37,9 +40,10 @@ func TestCutAt(t *testing.T) {
 		l := &raftLog{
 			dir: dir, keep: keep, limit: test.limit,
 			applied: func() uint64 { return test.applied },
-			held:    func() (uint64, bool) { return test.held, test.held > 0 },
+			held:    func(uint64, uint64) (uint64, bool) { return test.held, test.held > 0 },
+			room:    func() bool { return !test.full },
 		}
-		got, err := l.cutAt(test.to)
+		got, err := l.cutAt(1, test.to)
 		if err != nil || got != test.want {
 			t.Errorf("%s: cut at %d, %v, want %d", test.name, got, err, test.want)
 		}

@@ -75,7 +75,7 @@ func Start(cfg Config, st *store.Store) (*Node, error) {
 	n.membership = newMembership(n)
 	cfg.Now = n.clock.now
 	n.queue = newQueue(cfg, st)
-	n.fsm = &fsm{store: st, fault: n.fault}
+	n.fsm = &fsm{store: st, fault: n.fault, step: cfg.step}
 	n.queue.lead = n.lead
 	if err := n.start(); err != nil {
 		n.close()
@@ -138,7 +138,9 @@ func (n *Node) openDisk(logger hclog.Logger) (held state, err error) {
 	if n.snaps, err = newSnapshotStore(n.store, n.cfg.receivedDir()); err != nil {
 		return held, err
 	}
-	n.wal.held = n.snaps.held
+	n.snaps.step = n.cfg.step
+	n.wal.held = n.heldFrom
+	n.wal.room = func() bool { return n.diskFree.Load() > 2*n.cfg.MinFreeBytes }
 	n.wal.applied = func() uint64 { index, _ := n.store.Applied(); return index }
 	return held, nil
 }

@@ -58,12 +58,10 @@ type recovery struct {
 	wal    *raftLog
 	state  state
 	report RecoverReport
-
-	step func(name string) // for tests, which may end the process there
 }
 
 func newRecovery(cfg Config, st *store.Store) *recovery {
-	return &recovery{cfg: cfg.withDefaults(), store: st, step: func(string) {}}
+	return &recovery{cfg: cfg.withDefaults(), store: st}
 }
 
 // run does what is to be done while nobody else has the directory.
@@ -181,14 +179,6 @@ func (r *recovery) eachEntry(do func(*raft.Log) error) error {
 	return nil
 }
 
-// The places of a recovery where a crash leaves different things.
-const (
-	stepReplayed = "replayed" // the file has all that the log has
-	stepTerm     = "term"     // the node's term is the new epoch's
-	stepEpoch    = "epoch"    // the file is in the new epoch, the log ends below it
-	stepEmptied  = "emptied"  // the log is empty
-)
-
 // carryOut begins the new epoch. The entry that does it is written in one transaction; a crash before its end
 // leaves a node of the old epoch, with a later term at most, and after it one whose log is emptied at
 // the start.
@@ -196,21 +186,21 @@ func (r *recovery) carryOut() error {
 	if err := r.replay(); err != nil {
 		return err
 	}
-	r.step(stepReplayed)
+	r.cfg.step(stepReplayed)
 	if err := r.wal.SetUint64([]byte(currentTermKey), r.report.Term); err != nil {
 		return err
 	}
-	r.step(stepTerm)
+	r.cfg.step(stepTerm)
 	if err := r.beginEpoch(); err != nil {
 		return err
 	}
-	r.step(stepEpoch)
+	r.cfg.step(stepEpoch)
 	if r.state.last > 0 {
 		if err := r.wal.WAL.DeleteRange(r.state.first, r.state.last); err != nil {
 			return fmt.Errorf("empty raft log: %w", err)
 		}
 	}
-	r.step(stepEmptied)
+	r.cfg.step(stepEmptied)
 	return nil
 }
 

@@ -133,17 +133,22 @@ const (
 func recoverChild(dir, at string, stderr io.Writer) int {
 	st, err := store.Open(filepath.Join(dir, "state.db"), store.Options{MmapSize: 1 << 24})
 	if err == nil {
-		r := newRecovery(Config{NodeID: "n1", Dir: filepath.Join(dir, "raft"), Addr: "127.0.0.1:0"}, st)
-		r.step = func(name string) {
-			if name == at {
-				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-				select {}
-			}
-		}
-		_, err = r.run((*recovery).carryOut)
+		_, err = Recover(Config{
+			NodeID: "n1", Dir: filepath.Join(dir, "raft"), Addr: "127.0.0.1:0", step: dieAt(at),
+		}, st)
 	}
 	fmt.Fprintln(stderr, "not killed:", err)
 	return 1
+}
+
+// dieAt is a Config.step that kills the process at a place.
+func dieAt(place string) func(string) {
+	return func(at string) {
+		if at == place {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	}
 }
 
 // TestRecoverKilledAtEachStep: it is repeated, or had come far enough, and the node is as after one Recover.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,7 +25,8 @@ type snapshotStore struct {
 
 	mu       sync.Mutex
 	received map[string]*receivedSnapshot // guarded by mu; by id; complete and not yet restored
-	holds    map[*fileSource]uint64       // guarded by mu; index from which a follower will want the log
+	holds    *holds
+	step     func(place string)
 	sent     atomic.Uint64
 	next     atomic.Uint64 // numbers received snapshots
 }
@@ -46,7 +48,8 @@ func newSnapshotStore(st *store.Store, dir string) (*snapshotStore, error) {
 		store:    st,
 		dir:      dir,
 		received: make(map[string]*receivedSnapshot),
-		holds:    make(map[*fileSource]uint64),
+		holds:    newHolds(),
+		step:     func(string) {},
 	}, nil
 }
 
@@ -103,16 +106,16 @@ func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, erro
 	src := &fileSource{store: s}
 	// The log is held before the transaction begins: from an index that is not above its own.
 	index, _ := s.store.Applied()
-	s.hold(src, index)
+	s.holds.begin(src, index)
 	snap, err := s.store.Snapshot()
 	if err != nil {
-		s.release(src)
+		s.holds.end(src, false)
 		return nil, nil, fmt.Errorf("open snapshot: %w", err)
 	}
 	meta, err := fileMeta(snap.Index, snap.Term, snap.ConfigurationIndex, snap.Configuration)
 	if err != nil {
 		_ = snap.Close()
-		s.release(src)
+		s.holds.end(src, false)
 		return nil, nil, err
 	}
 	meta.Size = snap.Size
@@ -136,37 +139,13 @@ func (s *snapshotStore) openReceived(id string) (*raft.SnapshotMeta, io.ReadClos
 	return &r.meta, &receivedSource{File: f, meta: r.meta}, nil
 }
 
-func (s *snapshotStore) hold(src *fileSource, index uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.holds[src] = index
-}
-
-func (s *snapshotStore) release(src *fileSource) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.holds, src)
-}
-
-// held returns the lowest index that a snapshot on its way to a follower ends at: the follower will
-// ask for that entry's term and for all after it.
-func (s *snapshotStore) held() (index uint64, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, i := range s.holds {
-		if !ok || i < index {
-			index, ok = i, true
-		}
-	}
-	return index, ok
-}
-
 // A snapshotSink takes in one snapshot.
 type snapshotSink struct {
 	store    *snapshotStore
 	snapshot receivedSnapshot
 	own      bool // set by fileSnapshot.Persist: nothing will be written
 	file     *os.File
+	unsynced int // octets written since the last sync
 }
 
 // ID implements raft.SnapshotSink.
@@ -176,6 +155,10 @@ func (s *snapshotSink) ID() string {
 	}
 	return s.snapshot.meta.ID
 }
+
+// syncEvery is how many octets of a received snapshot are written between two syncs: one sync of all of it would
+// hold up those of the log on the same disk.
+const syncEvery = 8 << 20
 
 // Write implements io.Writer for a snapshot that a leader sends.
 func (s *snapshotSink) Write(b []byte) (int, error) {
@@ -190,15 +173,20 @@ func (s *snapshotSink) Write(b []byte) (int, error) {
 		s.file = f
 	}
 	n, err := s.file.Write(b)
-	if err != nil {
-		err = fmt.Errorf("receive snapshot: %w", err)
-	}
 	s.snapshot.meta.Size += int64(n)
-	return n, err
+	if s.unsynced += n; err == nil && s.unsynced >= syncEvery {
+		s.unsynced = 0
+		err = s.file.Sync()
+	}
+	if err != nil {
+		return n, fmt.Errorf("receive snapshot: %w", err)
+	}
+	s.store.step(stepPartReceived)
+	return n, nil
 }
 
-// Close implements raft.SnapshotSink. The received file is not synced: until the store has restored
-// it, and synced its own copy, a crash leaves the old state and the leader sends again.
+// Close implements raft.SnapshotSink. The file is complete and synced then; until the store has moved it
+// into place a crash leaves the old state, and the leader sends again.
 func (s *snapshotSink) Close() error {
 	if s.own {
 		return nil
@@ -206,9 +194,11 @@ func (s *snapshotSink) Close() error {
 	if s.file == nil {
 		return fmt.Errorf("receive snapshot %s: %w", s.snapshot.meta.ID, io.ErrUnexpectedEOF)
 	}
-	if err := s.file.Close(); err != nil {
+	s.store.step(stepReceived)
+	if err := errors.Join(s.file.Sync(), s.file.Close()); err != nil {
 		return fmt.Errorf("receive snapshot: %w", err)
 	}
+	s.store.step(stepSynced)
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	s.store.received[s.snapshot.meta.ID] = &s.snapshot
@@ -250,12 +240,13 @@ func (f *fileSource) Close() (err error) {
 		_ = f.PipeReader.Close()
 		<-f.done
 		err = f.snap.Close()
-		f.store.release(f)
+		f.store.holds.end(f, true)
 	})
 	return err
 }
 
-// A receivedSource reads a received snapshot, which is gone once it is closed.
+// A receivedSource is a received snapshot, which is gone once it is closed: the store has taken the file, or
+// it is of no use.
 type receivedSource struct {
 	*os.File
 	meta raft.SnapshotMeta
@@ -264,8 +255,8 @@ type receivedSource struct {
 // Close implements io.Closer.
 func (r *receivedSource) Close() error {
 	err := r.File.Close()
-	if rerr := os.Remove(r.Name()); err == nil {
-		err = rerr
+	if rerr := os.Remove(r.Name()); !errors.Is(rerr, os.ErrNotExist) {
+		err = errors.Join(err, rerr)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -25,7 +26,7 @@ func TestFileIsTheSnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if held, ok := s.node.snaps.held(); !ok || held > meta.Index {
+	if held, ok := s.node.heldFrom(1, 0); !ok || held > meta.Index {
 		t.Errorf("the log is held from %d, %v, want at most %d", held, ok, meta.Index)
 	}
 	s.accepts(31, 60)
@@ -34,15 +35,15 @@ func TestFileIsTheSnapshot(t *testing.T) {
 	}
 	to := newSite(t, nil)
 	to.openStore()
-	f := &fsm{store: to.store, fault: newFault(nil)}
+	f := &fsm{store: to.store, fault: newFault(nil), step: func(string) {}}
 	if err := install(f, to.dir, meta, src); err != nil {
 		t.Fatal(err)
 	}
 	if err := src.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	if _, ok := s.node.snaps.held(); ok {
-		t.Error("the log is held after the stream")
+	if held, ok := s.node.snaps.holds.from(nil, 1, 0, time.Now().Add(holdLinger)); ok {
+		t.Errorf("the log is held from %d long after the stream", held)
 	}
 	if index, term := to.store.Applied(); index != meta.Index || term != meta.Term {
 		t.Errorf("installed %d of term %d, want %d of %d", index, term, meta.Index, meta.Term)
@@ -148,7 +149,7 @@ func TestDamagedSnapshotIsFatal(t *testing.T) {
 	}
 	to := newSite(t, nil)
 	to.openStore()
-	f := &fsm{store: to.store, fault: newFault(nil)}
+	f := &fsm{store: to.store, fault: newFault(nil), step: func(string) {}}
 	damaged := *meta
 	if err := install(f, to.dir, &damaged, strings.NewReader(strings.Repeat("x", int(meta.Size)))); err == nil {
 		t.Error("a damaged snapshot was installed")
