@@ -281,3 +281,108 @@ func TestPhoneWindowsOverLeaders(t *testing.T) {
 		}
 	})
 }
+
+// TestBindLimitOverNodes: two binds of an account exist at a time, on whatever nodes and however many ask at once, while
+// leaders change, nodes crash and come back, and releases get lost; and no place is lost for good (promise 5).
+func TestBindLimitOverNodes(t *testing.T) {
+	inStorm(t, func(t *testing.T, s *storm) {
+		const limit = 2
+		held := make(map[*esme]*member)
+		for round := range 60 {
+			s.bindTrouble(t, round, held)
+			var asking []*esme
+			for _, m := range s.members {
+				for range 2 {
+					e := m.dial()
+					e.Send(&smpp.Bind{Type: smpp.Transceiver, SystemID: "single", Password: rigPassword})
+					asking = append(asking, e)
+				}
+			}
+			had, got := len(held), 0
+			for i, e := range asking {
+				h, _ := e.Next()
+				if h.Status != smpp.StatusOK {
+					e.Close()
+					continue
+				}
+				got++
+				e.answering()
+				held[e] = s.members[i/2]
+			}
+			if len(held) > limit || len(s.book.Binds("single")) > limit {
+				t.Fatalf("round %d: %d are bound, %d in the state, want %d", round, len(held), len(s.book.Binds("single")), limit)
+			}
+			if len(held) < limit {
+				t.Errorf("round %d: %d had a place, %d of %d got one, want %d in all", round, had, got, len(asking), limit)
+			}
+		}
+		for e := range held {
+			e.Close()
+		}
+		pass(5 * time.Second)
+		if got := s.book.AllBinds(); len(got) != 0 {
+			t.Errorf("after the end binds are left: %v", got)
+		}
+	})
+}
+
+// bindTrouble has some of those who are bound go, in one way or the other.
+func (s *storm) bindTrouble(t *testing.T, round int, held map[*esme]*member) {
+	t.Helper()
+	leave := func(of *member) {
+		for e, m := range held {
+			if of == nil || m == of {
+				e.Close()
+				delete(held, e)
+			}
+		}
+	}
+	other := s.members[round%3]
+	switch round % 6 {
+	case 1: // one hangs up
+		for e := range held {
+			e.Close()
+			delete(held, e)
+			break
+		}
+	case 2: // nobody hears of the outcome of releases and binds
+		left := 3
+		s.decide(func(_ *member, c store.Command) fate {
+			if _, ok := c.(*store.Accept); ok {
+				return applied
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if left--; left < 0 {
+				return applied
+			}
+			return []fate{hidden, lost, hidden}[left]
+		})
+		leave(nil)
+	case 3: // a node crashes and comes back at once: its binds go with its incarnation
+		leave(other)
+		s.crashed(other)
+		other.start()
+	case 4: // it is away for longer: the leader gives its binds away
+		leave(other)
+		s.crashed(other)
+		pass(reapAfter)
+		s.reap(other)
+		other.start()
+	case 5:
+		leave(other)
+		s.lead(nil)
+		time.AfterFunc(300*time.Millisecond, func() { s.lead(other) })
+	}
+}
+
+// crashed crashes a node; another one leads.
+func (s *storm) crashed(m *member) {
+	m.crash()
+	for _, o := range s.members {
+		if o != m {
+			s.lead(o)
+			return
+		}
+	}
+}
