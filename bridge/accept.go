@@ -197,10 +197,15 @@ func (q *batcher) start(ctx context.Context, group []*submission) {
 	before, after := q.previous, make(chan struct{})
 	q.previous = after
 	q.running.Add(1)
+	began := time.Now()
 	go func() {
 		defer q.running.Done()
 		res, err := q.propose(ctx, cmd)
 		<-before
+		if err == nil && time.Since(began) > acceptPatience+answerSlack/3 {
+			// This process was frozen. Other nodes may believe by now that no answer comes any more, and let the receipts go.
+			err = fmt.Errorf("accept %d messages: answered too late: %w", len(cmd.Messages), errUnsettled)
+		}
 		q.answer(group, res, err)
 		close(after)
 		q.queue.release(octets)

@@ -133,8 +133,8 @@ func (a *acks) look(list []waiter) []waiter {
 	for i := range list {
 		w := &list[i]
 		what, errCode := a.decide(w, clock)
-		if what == ackOpen && a.b.now().Sub(w.by) >= acceptPatience {
-			what = ackUnsettled
+		if what != ackRefused && a.b.now().Sub(w.by) >= acceptPatience {
+			what = ackUnsettled // this process may have been frozen: see answeredWithin
 		}
 		if what == ackOpen {
 			rest = append(rest, *w)

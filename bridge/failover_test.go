@@ -171,3 +171,22 @@ func TestCallsOutliveTheReign(t *testing.T) {
 		}
 	})
 }
+
+// TestFrozenNodeDoesNotAnswer: a node that was frozen while an Accept was on the way answers nothing when it wakes up after
+// other nodes have let the receipt go: the session is closed, and its ESME does not know (promise 4).
+func TestFrozenNodeDoesNotAnswer(t *testing.T) {
+	inFleet(t, 2, func(t *testing.T, f *fleet) {
+		frozen := acceptPatience / 2
+		f.decide(func(_ *member, c store.Command) fate {
+			if _, ok := c.(*store.Accept); ok {
+				time.Sleep(frozen)
+			}
+			return applied
+		})
+		e := f.at(2).bind("any", smpp.Transmitter)
+		e.accepted("in time")
+		frozen = acceptPatience + answerSlack
+		e.submit("late")
+		e.ExpectClosed()
+	}, func(c *Config) { c.Session.EnquireLink = 1000 * time.Hour })
+}

@@ -1,12 +1,10 @@
 package bridge
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,9 +28,9 @@ const (
 	writtenKept   = 1024 // sessions remembered before those that are gone are looked for
 )
 
-// answerMost is by when a submit_sm_resp is written or its session is gone, counted from the acceptance: it waits for
-// the API's answer and for acceptPatience, and then as long as a session is given that does not read.
-const answerMost = time.Minute
+// answerSlack is for what comes on top when it is reckoned by when a submit_sm_resp is written or never will be: the
+// clocks of two nodes, and a session that does not read, which is given 10 s.
+const answerSlack = 15 * time.Second
 
 // A bound is a session of a node.
 type bound struct{ incarnation, session uint64 }
@@ -74,9 +72,9 @@ func (b *Bridge) answerWritten(m *mailbox, r *store.Receipt) turn {
 }
 
 // written is answerWritten for a session of another node, which is asked. Of an earlier life of that node nothing will
-// be written. A session's bind is in the state from before its first message until after its end, or until its node was
-// taken for dead: without it, a node that cannot be asked either is believed to be. While it is there the node lives, or
-// will be reaped soon: that is waited for.
+// be written. A node that cannot be asked may be dead, or cut off, and come back with the answer in its hands: only when it
+// is too late for it to answer OK is the receipt released (batcher.start, acks). That the session's bind is gone from the
+// state says nothing: the binds of a node that is cut off are removed, and its sessions live on.
 func (w *witnesses) written(m *mailbox, r *store.Receipt) turn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,19 +97,19 @@ func (w *witnesses) written(m *mailbox, r *store.Receipt) turn {
 		n.asking = true
 		w.b.courier.background(func(ctx context.Context) { w.ask(ctx, n) })
 	}
-	if n.failing && (!isBound(w.b.store.Binds(r.Account), &r.Origin) ||
-		w.b.now().Sub(store.FromMillis(r.AcceptedAt)) > answerMost) {
+	if n.failing && w.b.now().Sub(store.FromMillis(r.AcceptedAt)) > w.b.answeredWithin(r.Account) {
 		return goes
 	}
 	return elsewhere
 }
 
-// isBound reports whether o's session is among binds, which are in order.
-func isBound(binds []store.Bind, o *store.Origin) bool {
-	_, there := slices.BinarySearchFunc(binds, o, func(v store.Bind, o *store.Origin) int {
-		return cmp.Or(strings.Compare(v.Node, o.Node), cmp.Compare(v.Incarnation, o.Incarnation), cmp.Compare(v.Session, o.Session))
-	})
-	return there
+// answeredWithin is how long after its acceptance a message of the account may still be answered OK.
+func (b *Bridge) answeredWithin(system string) time.Duration {
+	most := acceptPatience + answerSlack
+	if a := b.policy.Load().accounts[system]; a != nil && a.Ack == ackSubmitted {
+		most += a.AckWithin.Std() + acceptPatience
+	}
+	return most
 }
 
 // testified reports whether n has said that o's answer is written. What it said of one answer is said once.
