@@ -185,13 +185,20 @@ func (l *lane) note(r *request) {
 	l.done.Add(1)
 }
 
+// errLost is about an answer of which the client never heard.
+var errLost = errors.New("the answer got lost")
+
 // propose proposes cmd until its outcome is known, on one node after the other, or now and then gives it up before.
-func (l *lane) propose(cmd store.Command, repeats bool) (store.Result, outcome) {
+// Answers get lost now and then.
+func (l *lane) propose(cmd store.Command) (store.Result, outcome) {
 	unknown := false
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		res, err := l.seat().node.Propose(ctx, cmd)
 		cancel()
+		if err == nil && l.rand.IntN(4) == 0 {
+			err = errLost
+		}
 		if err == nil {
 			return res, told
 		}
@@ -200,7 +207,7 @@ func (l *lane) propose(cmd store.Command, repeats bool) (store.Result, outcome) 
 			l.doubts.Add(1)
 		}
 		switch {
-		case unknown && (!repeats || l.rand.IntN(3) == 0):
+		case unknown && l.rand.IntN(4) == 0:
 			return nil, doubt
 		case !unknown && l.rand.IntN(4) == 0:
 			return nil, never
@@ -221,7 +228,7 @@ func (l *lane) accept(b *budget) {
 		m := store.Message{Account: b.name, Phone: "13900000000", Text: fmt.Sprint(r.text, " ", i), KeepText: true}
 		cmd.Messages = append(cmd.Messages, store.Submission{Message: m})
 	}
-	res, outcome := l.propose(cmd, true)
+	res, outcome := l.propose(cmd)
 	r.outcome = outcome
 	if outcome == told {
 		for _, it := range res.(*store.AcceptResult).Items {
@@ -258,7 +265,7 @@ func (l *lane) finish(b *budget, n store.Number) {
 		if st.State == store.StateSending {
 			cmd = &store.Report{Reports: []store.DeliveryReport{{Number: n, Attempt: st.Attempt, Ending: store.EndDelivered}}}
 		}
-		if _, o := l.propose(cmd, true); o == doubt && l.rand.IntN(3) == 0 {
+		if _, o := l.propose(cmd); o == doubt && l.rand.IntN(3) == 0 {
 			break
 		}
 	}
