@@ -19,6 +19,8 @@ type fsm struct {
 	fault *fault
 	step  func(place string)
 
+	keepLog func() // has the log outlive the next time that Raft empties it
+
 	progress  progress
 	batches   atomic.Uint64
 	entries   atomic.Uint64
@@ -114,12 +116,15 @@ func (f *fsm) Restore(rc io.ReadCloser) error {
 	if err := f.fault.get(); err != nil {
 		return err
 	}
-	src := unwrap(rc)
-	received, ok := src.(*receivedSource)
-	if !ok {
-		if _, ok := src.(*fileSource); ok {
-			return nil
-		}
+	var received *receivedSource
+	switch src := unwrap(rc).(type) {
+	case *receivedSource:
+		received = src
+	case *fileSource:
+		return nil
+	case *sameSource:
+		return f.confirm(&src.meta)
+	default:
 		return fmt.Errorf("restore: source %T is not ours", src)
 	}
 	want := received.meta
@@ -134,6 +139,17 @@ func (f *fsm) Restore(rc io.ReadCloser) error {
 	}
 	f.progress.wake()
 	f.restores.Add(1)
+	return nil
+}
+
+// confirm answers for a snapshot that the file held already. The leader sends one to a node that died
+// between installing it and saying so; if it were refused the leader would send it again and again, and two
+// nodes of three would stand still. Raft empties its log after a snapshot: this one's is of use.
+func (f *fsm) confirm(meta *raft.SnapshotMeta) error {
+	if index, term := f.store.Applied(); index != meta.Index || term != meta.Term {
+		return fmt.Errorf("restore snapshot %d over %d: %w", meta.Index, index, errOldSnapshot)
+	}
+	f.keepLog()
 	return nil
 }
 

@@ -2,15 +2,18 @@ package cluster
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -92,9 +95,45 @@ func newPairing(t *testing.T) *pairing {
 		*c = second(p.other.dir, p.addr)
 		c.Fatal = fatal
 	}
+	p.logWhenFailed()
 	p.start()
 	p.add(5)
 	return p
+}
+
+// logWhenFailed prints what the nodes log, if the test fails.
+func (p *pairing) logWhenFailed() {
+	var b lockedBuffer
+	p.t.Cleanup(func() {
+		if p.t.Failed() {
+			p.t.Log(b.String())
+		}
+	})
+	for i, s := range []*site{p.site, p.other} {
+		tune := s.tune
+		s.tune = func(c *Config) {
+			tune(c)
+			c.Log = slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})).With("at", i+1)
+		}
+	}
+}
+
+// A lockedBuffer is written to by many goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer // guarded by mu
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // add has n messages accepted.

@@ -31,6 +31,9 @@ type raftLog struct {
 	room func() bool // whether the disk has space for more than the limit
 	step func(place string)
 
+	// keepAll has the next DeleteRange of everything do nothing; an append takes that back.
+	keepAll atomic.Bool
+
 	since      int64 // octets since grown was last told; only StoreLogs uses it
 	appends    atomic.Uint64
 	entries    atomic.Uint64
@@ -76,6 +79,7 @@ func (l *raftLog) StoreLogs(es []*raft.Log) error {
 	if err := l.fault.get(); err != nil {
 		return err
 	}
+	l.keepAll.Store(false)
 	begin := time.Now()
 	if err := l.WAL.StoreLogs(es); err != nil {
 		return l.fault.fail(fmt.Errorf("append to raft log: %w", err))
@@ -143,6 +147,9 @@ func (l *raftLog) DeleteRange(from, to uint64) error {
 			return nil
 		}
 		l.cuts.Add(1)
+	}
+	if from <= first && to >= last && l.keepAll.Swap(false) {
+		return nil
 	}
 	l.step(stepCut)
 	if err := l.WAL.DeleteRange(from, to); err != nil {

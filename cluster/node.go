@@ -139,6 +139,8 @@ func (n *Node) openDisk(logger hclog.Logger) (held state, err error) {
 		return held, err
 	}
 	n.snaps.step = n.cfg.step
+	n.fsm.keepLog = func() { n.wal.keepAll.Store(true) }
+	n.snaps.pace = func() *pacer { return newPacer(n.cfg.SnapshotRate, func() bool { return n.queue.waiting.Load() > 0 }) }
 	n.wal.held = n.heldFrom
 	n.wal.room = func() bool { return n.diskFree.Load() > 2*n.cfg.MinFreeBytes }
 	n.wal.applied = func() uint64 { index, _ := n.store.Applied(); return index }

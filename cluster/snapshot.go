@@ -27,6 +27,7 @@ type snapshotStore struct {
 	received map[string]*receivedSnapshot // guarded by mu; by id; complete and not yet restored
 	holds    *holds
 	step     func(place string)
+	pace     func() *pacer // for one stream
 	sent     atomic.Uint64
 	next     atomic.Uint64 // numbers received snapshots
 }
@@ -50,6 +51,7 @@ func newSnapshotStore(st *store.Store, dir string) (*snapshotStore, error) {
 		received: make(map[string]*receivedSnapshot),
 		holds:    newHolds(),
 		step:     func(string) {},
+		pace:     func() *pacer { return newPacer(DefaultSnapshotRate, func() bool { return false }) },
 	}, nil
 }
 
@@ -103,7 +105,7 @@ func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, erro
 	if id != fileID {
 		return s.openReceived(id)
 	}
-	src := &fileSource{store: s}
+	src := &fileSource{store: s, pacer: s.pace()}
 	// The log is held before the transaction begins: from an index that is not above its own.
 	index, _ := s.store.Applied()
 	s.holds.begin(src, index)
@@ -132,6 +134,9 @@ func (s *snapshotStore) openReceived(id string) (*raft.SnapshotMeta, io.ReadClos
 	if r == nil {
 		return nil, nil, fmt.Errorf("open snapshot %s: %w", id, os.ErrNotExist)
 	}
+	if r.path == "" {
+		return &r.meta, &sameSource{meta: r.meta}, nil
+	}
 	f, err := os.Open(r.path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open snapshot: %w", err)
@@ -144,6 +149,7 @@ type snapshotSink struct {
 	store    *snapshotStore
 	snapshot receivedSnapshot
 	own      bool // set by fileSnapshot.Persist: nothing will be written
+	same     bool // it is what the store's file holds already: nothing is kept of it
 	file     *os.File
 	unsynced int // octets written since the last sync
 }
@@ -162,10 +168,18 @@ const syncEvery = 8 << 20
 
 // Write implements io.Writer for a snapshot that a leader sends.
 func (s *snapshotSink) Write(b []byte) (int, error) {
-	if s.file == nil {
-		if index, _ := s.store.store.Applied(); s.own || s.snapshot.meta.Index <= index {
+	if s.file == nil && !s.same {
+		index, term := s.store.store.Applied()
+		s.same = s.snapshot.meta.Index == index && s.snapshot.meta.Term == term
+		if s.own || s.snapshot.meta.Index <= index && !s.same {
 			return 0, fmt.Errorf("receive snapshot %d over %d: %w", s.snapshot.meta.Index, index, errOldSnapshot)
 		}
+	}
+	if s.same {
+		s.snapshot.meta.Size += int64(len(b))
+		return len(b), nil
+	}
+	if s.file == nil {
 		f, err := os.OpenFile(s.snapshot.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
 			return 0, fmt.Errorf("receive snapshot: %w", err)
@@ -191,14 +205,18 @@ func (s *snapshotSink) Close() error {
 	if s.own {
 		return nil
 	}
-	if s.file == nil {
+	switch {
+	case s.same:
+		s.snapshot.path = ""
+	case s.file == nil:
 		return fmt.Errorf("receive snapshot %s: %w", s.snapshot.meta.ID, io.ErrUnexpectedEOF)
+	default:
+		s.store.step(stepReceived)
+		if err := errors.Join(s.file.Sync(), s.file.Close()); err != nil {
+			return fmt.Errorf("receive snapshot: %w", err)
+		}
+		s.store.step(stepSynced)
 	}
-	s.store.step(stepReceived)
-	if err := errors.Join(s.file.Sync(), s.file.Close()); err != nil {
-		return fmt.Errorf("receive snapshot: %w", err)
-	}
-	s.store.step(stepSynced)
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	s.store.received[s.snapshot.meta.ID] = &s.snapshot
@@ -218,6 +236,7 @@ func (s *snapshotSink) Cancel() error {
 type fileSource struct {
 	*io.PipeReader
 	store *snapshotStore
+	pacer *pacer
 	snap  *store.Snapshot
 	done  chan struct{} // closed when the writing goroutine has ended
 	once  sync.Once
@@ -234,6 +253,13 @@ func (f *fileSource) start(snap *store.Snapshot) {
 	}()
 }
 
+// Read implements io.Reader, at its pace.
+func (f *fileSource) Read(b []byte) (int, error) {
+	n, err := f.PipeReader.Read(b)
+	f.pacer.sent(n)
+	return n, err
+}
+
 // Close implements io.Closer: it ends the read transaction and lets the log be cut again.
 func (f *fileSource) Close() (err error) {
 	f.once.Do(func() {
@@ -244,6 +270,15 @@ func (f *fileSource) Close() (err error) {
 	})
 	return err
 }
+
+// A sameSource stands for a received snapshot that is what the store's file held already.
+type sameSource struct{ meta raft.SnapshotMeta }
+
+// Read implements io.Reader.
+func (*sameSource) Read([]byte) (int, error) { return 0, io.EOF }
+
+// Close implements io.Closer.
+func (*sameSource) Close() error { return nil }
 
 // A receivedSource is a received snapshot, which is gone once it is closed: the store has taken the file, or
 // it is of no use.

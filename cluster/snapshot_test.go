@@ -113,6 +113,45 @@ func TestOlderSnapshotIsRefused(t *testing.T) {
 	}
 }
 
+// TestSameSnapshotIsConfirmed: a node that has died after it had installed a snapshot is sent it again. It confirms it,
+// keeps the log that goes on after it, and installs nothing.
+func TestSameSnapshotIsConfirmed(t *testing.T) {
+	s := newSite(t, nil)
+	s.start()
+	s.accepts(1, 5)
+	meta, src, err := s.node.snaps.Open(fileID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := install(s.node.fsm, t.TempDir(), meta, src); err != nil {
+		t.Errorf("install what the file holds: %v", err)
+	}
+	if err := src.Close(); err != nil {
+		t.Error(err)
+	}
+	first, _ := s.node.wal.FirstIndex()
+	last, _ := s.node.wal.LastIndex()
+	if err := s.node.wal.DeleteRange(first, last); err != nil { // as Raft does
+		t.Fatal(err)
+	}
+	if got, _ := s.node.wal.LastIndex(); got != last || s.node.fsm.restores.Load() != 0 {
+		t.Errorf("the log ends at %d, want %d; %d snapshots restored", got, last, s.node.fsm.restores.Load())
+	}
+	other := *meta
+	other.Term++
+	if err := s.node.fsm.Restore(&sameSource{meta: other}); !errors.Is(err, errOldSnapshot) {
+		t.Errorf("confirm index %d of another term: %v, want errOldSnapshot", other.Index, err)
+	}
+	if err := s.node.fsm.Restore(&sameSource{meta: *meta}); err != nil {
+		t.Error(err)
+	}
+	s.accept(6, text(6)) // the log goes on: now it may be emptied
+	if s.node.wal.keepAll.Load() {
+		t.Error("the log would be kept the next time")
+	}
+	s.check(1, 6)
+}
+
 // TestOwnFileRestoresToItself: Raft may restore the snapshot that the file is.
 func TestOwnFileRestoresToItself(t *testing.T) {
 	s := newSite(t, nil)
