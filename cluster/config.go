@@ -20,6 +20,7 @@ const (
 	DefaultLeaderLeaseTimeout = 250 * time.Millisecond
 	DefaultSegmentBytes       = 32 << 20
 	DefaultMaxLogBytes        = 512 << 20
+	DefaultSnapshotRate       = 64 << 20
 	DefaultMaxWaitingBytes    = 32 << 20
 	DefaultMaxWaiting         = 1024
 	DefaultMinFreeBytes       = 256 << 20
@@ -87,6 +88,9 @@ type Config struct {
 	MaxLogBytes  int64
 	SegmentBytes int64
 
+	// SnapshotRate is the most octets a second at which a follower is sent the file.
+	SnapshotRate int64
+
 	// MaxWaiting and MaxWaitingBytes bound the proposals that wait for their result. Above them
 	// Accepts are refused with ErrBacklog; other commands, which finish work, above twice that.
 	MaxWaiting      int64
@@ -144,6 +148,7 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.MarkInterval, DefaultMarkInterval)
 	orBytes(&c.SegmentBytes, DefaultSegmentBytes)
 	orBytes(&c.MaxLogBytes, max(DefaultMaxLogBytes, 4*c.SegmentBytes))
+	orBytes(&c.SnapshotRate, DefaultSnapshotRate)
 	orBytes(&c.MaxWaiting, DefaultMaxWaiting)
 	orBytes(&c.MaxWaitingBytes, DefaultMaxWaitingBytes)
 	orBytes(&c.MinFreeBytes, DefaultMinFreeBytes)
@@ -193,7 +198,7 @@ func (c Config) validate(st *store.Store) error {
 	fault(c.LeaderLeaseTimeout > c.HeartbeatTimeout, "leader lease %v is above heartbeat timeout %v", c.LeaderLeaseTimeout, c.HeartbeatTimeout)
 	fault(c.SegmentBytes < 64<<10 || c.SegmentBytes > 1<<30, "log segments of %d bytes: not between 64 KiB and 1 GiB", c.SegmentBytes)
 	fault(c.MaxLogBytes < 4*c.SegmentBytes, "log bound of %d bytes is below four segments of %d", c.MaxLogBytes, c.SegmentBytes)
-	fault(c.MaxWaiting < 0 || c.MaxWaitingBytes < 0 || c.MinFreeBytes < 0, "a bound is negative")
+	fault(c.MaxWaiting < 0 || c.MaxWaitingBytes < 0 || c.MinFreeBytes < 0 || c.SnapshotRate < 0, "a bound is negative")
 	fault(strings.Trim(c.ClusterID, clusterIDOctets) != "" || len(c.ClusterID) > 8, "cluster id %q is not 1 to 8 of a-z and 0-9", c.ClusterID)
 	fault((c.ServerTLS == nil) != (c.ClientTLS == nil), "TLS in one direction alone")
 	if err := checkAddr(c.Addr, c.anyHost()); err != nil {
