@@ -193,17 +193,18 @@ func (r *round) endings() error {
 	return fmt.Errorf("ended by themselves: %s", strings.Join(list, "; "))
 }
 
-// measure finds how long the nodes that were not hurt accepted nothing; in a cluster of one, how long it did.
+// measure finds how long a node that was not hurt accepted nothing; where all were hurt at once, how long any did.
 func (r *round) measure() {
 	if r.struck.IsZero() {
 		return
 	}
+	hurt := r.hurt
+	if !slices.ContainsFunc(r.cluster.nodes, func(n *node) bool { return !disturbed(hurt, n.index, r.struck, r.struck.Add(1)) }) {
+		hurt = nil
+	}
 	for _, n := range r.cluster.nodes {
-		hit := slices.ContainsFunc(r.hurt, func(d disturbance) bool { return d.node == n.index })
-		if !hit || len(r.hurt) >= len(r.cluster.nodes) {
-			if d, from := r.book.outage(n.index, r.struck); d > r.outage {
-				r.outage, r.outageAt = d, from.Sub(r.struck)
-			}
+		if d, from := r.book.outage(n.index, r.struck, hurt); d > r.outage {
+			r.outage, r.outageAt = d, from.Sub(r.struck)
 		}
 	}
 }

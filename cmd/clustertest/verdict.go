@@ -310,8 +310,9 @@ func (t *tally) add(o tally) {
 	t.examples = append(t.examples, o.examples...)
 }
 
-// outage is the longest time since a moment for which a node accepted nothing, and when that began.
-func (b *book) outage(node int, since time.Time) (longest time.Duration, from time.Time) {
+// outage is the longest time since a moment for which a node accepted nothing although nobody hurt it, and when that
+// began.
+func (b *book) outage(node int, since time.Time, hurt []disturbance) (longest time.Duration, from time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var last time.Time
@@ -319,7 +320,8 @@ func (b *book) outage(node int, since time.Time) (longest time.Duration, from ti
 		if o.node != node {
 			continue
 		}
-		if gap := o.at.Sub(last); !last.IsZero() && o.at.After(since) && gap > longest {
+		gap := o.at.Sub(last)
+		if !last.IsZero() && o.at.After(since) && gap > longest && !disturbed(hurt, node, last, o.at) {
 			longest, from = gap, last
 		}
 		last = o.at

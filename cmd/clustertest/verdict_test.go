@@ -211,8 +211,17 @@ func TestOutage(t *testing.T) {
 	for _, ms := range []int{0, 10, 20, 520, 530, 2530} {
 		s.book.oks = append(s.book.oks, okay{s.at(ms), 0}, okay{s.at(ms + 5), 1})
 	}
-	d, from := s.book.outage(0, s.at(15))
-	if d != 2*time.Second || !from.Equal(s.at(530)) {
-		t.Errorf("outage of %v from %v, want 2s from 530ms", d, from.Sub(s.began))
+	for _, tt := range []struct {
+		hurt       []disturbance
+		long, from int
+	}{
+		{nil, 2000, 530},
+		{[]disturbance{{node: 1, from: s.at(600)}}, 2000, 530},
+		{[]disturbance{{node: 0, from: s.at(600)}}, 500, 20},
+	} {
+		d, from := s.book.outage(0, s.at(15), tt.hurt)
+		if d != time.Duration(tt.long)*time.Millisecond || !from.Equal(s.at(tt.from)) {
+			t.Errorf("hurt %v: outage of %v from %v, want %dms from %dms", tt.hurt, d, from.Sub(s.began), tt.long, tt.from)
+		}
 	}
 }
