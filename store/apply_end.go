@@ -55,7 +55,7 @@ func (t *txn) final(n Number, was *Status, e end) {
 		next.Receipt = t.queueReceipt(n, raw, &next)
 	}
 	if v.digest != nil && (next.Refused || e.ending != EndDelivered && e.ending != EndUnknown) {
-		t.forget(n, &v) // it was not delivered: the same message may come again
+		t.forget(n, &v, was.AcceptedAt) // it was not delivered: the same message may come again
 	}
 	if v.flags&hasTexts != 0 && v.flags&flagKeepText == 0 {
 		erased, err := eraseTexts(t.arena.empty(len(raw)), raw, &v)

@@ -16,7 +16,7 @@ func (t *txn) replace(c *Replace) *ReplaceResult {
 	old, err := decodeMessage(raw)
 	t.fail(err)
 	if v.digest != nil {
-		t.forget(c.Number, &v)
+		t.forget(c.Number, &v, was.AcceptedAt)
 	}
 	raw = appendMessage(nil, replaced(&old, &c.Message))
 	t.put(bktMessages, key8(uint64(c.Number)), raw)

@@ -46,25 +46,24 @@ func (m *machine) setRecent(account []byte, dig digest, r recentMessage) {
 }
 
 // dropMemory forgets message n, if no later one has its place.
-func (m *machine) dropMemory(account []byte, dig digest, n Number) (r recentMessage, dropped bool) {
+func (m *machine) dropMemory(account []byte, dig digest, n Number) {
 	byDigest := m.recent[string(account)]
 	r, ok := byDigest[dig]
 	if !ok || r.number != n {
-		return r, false
+		return
 	}
 	delete(byDigest, dig)
 	if len(byDigest) == 0 {
 		delete(m.recent, string(account))
 	}
-	return r, true
 }
 
-// forget lets the message come again that v was. An entry that counts no more, and whose place a
-// later one has taken in memory, stays in the file until its time comes.
-func (t *txn) forget(n Number, v *messageView) {
-	if r, ok := t.dropMemory(v.account, digest(v.digest), n); ok {
-		t.del(bktRecent, recentKey(r.until, n))
-	}
+// forget lets the message come again that v was, which was accepted at that time. Its record goes whether or not it was in
+// memory: a later one may have its place there, and on a node that has started anew it may have it back, but nodes must not
+// differ in what they delete.
+func (t *txn) forget(n Number, v *messageView, accepted int64) {
+	t.dropMemory(v.account, digest(v.digest), n)
+	t.del(bktRecent, recentKey(min(accepted+v.dedupeFor, maxTime), n))
 }
 
 // dropRecent forgets up to looks entries that count no more. Every Accept forgets twice as many as

@@ -225,3 +225,34 @@ func TestRecentIsForgotten(t *testing.T) {
 		t.Errorf("%d entries, %d accounts at the end", n, len(h.machine.recent))
 	}
 }
+
+// TestForgottenDigestIsTheSameAfterRestart: whether a node has restarted must not show in what it applies.
+func TestForgottenDigestIsTheSameAfterRestart(t *testing.T) {
+	run := func(restart bool) uint64 {
+		h := newHarness(t)
+		h.now = t0
+		var burst []Message
+		for i := byte(1); i <= 8; i++ { // a burst: more entries run out at once than the next Accept drops
+			burst = append(burst, once("shop", i))
+		}
+		n := h.accept(burst...)
+		h.apply(&Raise{Version: 2})
+		first := n[7]
+		h.now = t0 + 2000 // none counts any more; the Accept below drops two of them
+		second := h.accept(once("shop", 8))[0]
+		end := func(n Number) {
+			h.apply(&Close{Items: []CloseItem{{Number: n, Revision: h.status(n).Revision, Ending: EndDeleted}}})
+		}
+		end(second)
+		if restart {
+			h.restart()
+		}
+		end(first)
+		h.apply(&Mark{})
+		_, hash := h.Marked()
+		return hash
+	}
+	if a, b := run(false), run(true); a != b {
+		t.Errorf("hash %016x without a restart, %016x with one", a, b)
+	}
+}
