@@ -15,6 +15,7 @@ import (
 
 	"smppbridge/bridge"
 	"smppbridge/cluster"
+	"smppbridge/configs"
 	"smppbridge/smpp"
 	"smppbridge/store"
 )
@@ -70,9 +71,14 @@ func TestTeardownGoesOn(t *testing.T) {
 	})
 }
 
+// verySlow has the node wait for ten minutes for each of its sessions.
+func verySlow(o *options) {
+	o.DrainTime, o.SMPP.ResponseTimeout = configs.Duration(10*time.Minute), configs.Duration(10*time.Minute)
+}
+
 // TestSecondSignalHastens: a node that waits for its sessions is cut short by a second SIGTERM.
 func TestSecondSignalHastens(t *testing.T) {
-	s := startSystem(t, func(o *options) { o.DrainTime = 600_000_000_000 })
+	s := startSystem(t, verySlow)
 	c := s.bind("test", smpp.Transceiver)
 	var stopped atomic.Bool
 	done := make(chan struct{})
@@ -93,7 +99,7 @@ func TestSecondSignalHastens(t *testing.T) {
 
 // TestFaultEndsSoon: a node that cannot go on does not wait for its sessions as one that is stopped in order does.
 func TestFaultEndsSoon(t *testing.T) {
-	s := startSystem(t, func(o *options) { o.DrainTime = 600_000_000_000 })
+	s := startSystem(t, verySlow)
 	c := s.bind("test", smpp.Transceiver)
 	s.fail("cluster", store.ErrDiverged)
 	c.Expect(smpp.UnbindID) // and this ESME does not answer

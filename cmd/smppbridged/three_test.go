@@ -138,17 +138,26 @@ func (f *fleet3) testPause(t *testing.T) {
 	leader.hangUp()
 }
 
-// testSnapshot: any node's snapshot is a state file with all that was accepted.
+// testSnapshot: any node's snapshot is a state file with all that any node has accepted.
 func (f *fleet3) testSnapshot(t *testing.T) {
-	_, other := f.leader()
-	c := other.bind("test", smpp.Transceiver)
-	id := c.mustSubmit(phone, "private")
-	code, body := other.ask(http.MethodGet, "/v1/cluster/snapshot", "")
-	want(t, "snapshot", code, http.StatusOK)
+	leader, other := f.leader()
+	c := leader.bind("test", smpp.Transceiver)
 	file := filepath.Join(t.TempDir(), "backup")
-	if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
-		t.Fatal(err)
+	for range 20 {
+		id := c.mustSubmit(phone, "private")
+		code, body := other.ask(http.MethodGet, "/v1/cluster/snapshot", "")
+		want(t, "snapshot", code, http.StatusOK)
+		if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f.testBackup(t, file, id)
 	}
+	leader.hangUp()
+}
+
+// testBackup looks for a message in a backup.
+func (f *fleet3) testBackup(t *testing.T, file, id string) {
+	t.Helper()
 	st, err := store.Open(file, store.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -161,8 +170,7 @@ func (f *fleet3) testSnapshot(t *testing.T) {
 	if _, _, err := st.Lookup(n); err != nil {
 		t.Errorf("the message that was accepted last: %v", err)
 	}
-	want(t, "cluster_id", st.ClusterID(), other.store.ClusterID())
-	other.hangUp()
+	want(t, "cluster_id", st.ClusterID(), f.nodes[0].store.ClusterID())
 }
 
 func (f *fleet3) testTransfer(t *testing.T) {
