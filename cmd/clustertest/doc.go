@@ -32,8 +32,9 @@
 //	limits   was accepted above an account's rate, or refused by the API because a phone had had enough
 //	errs     was refused, or its connection was cut, on a node that nobody hurt
 //
-// and all but "again" and "late" and, in scenes that are not quiet, "errs" must be 0. The outage is the longest time
-// for which a node that was not hurt accepted nothing.
+// and all but "again" and "late" and, in scenes that are not quiet, "errs" must be 0. The outage is
+// the longest time for which an ESME waited for its submit_sm_resp on a node that nobody hurt or, where all were hurt,
+// for which no node accepted anything.
 //
 // Clocks are not moved: time namespaces do not have the clock that matters, and what replaces libc's reaches no Go
 // program. cluster's own tests do that.

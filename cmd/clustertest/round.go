@@ -193,18 +193,16 @@ func (r *round) endings() error {
 	return fmt.Errorf("ended by themselves: %s", strings.Join(list, "; "))
 }
 
-// measure finds how long a node that was not hurt accepted nothing; where all were hurt at once, how long any did.
+// measure finds how long the fault kept ESMEs waiting on nodes that were not hurt; where all were hurt at once, how long
+// nobody accepted anything.
 func (r *round) measure() {
 	if r.struck.IsZero() {
 		return
 	}
-	hurt := r.hurt
-	if !slices.ContainsFunc(r.cluster.nodes, func(n *node) bool { return !disturbed(hurt, n.index, r.struck, r.struck.Add(1)) }) {
-		hurt = nil
+	spared := func(n *node) bool { return !disturbed(r.hurt, n.index, r.struck, r.struck.Add(1)) }
+	d, from := r.book.gap(r.struck)
+	if slices.ContainsFunc(r.cluster.nodes, spared) {
+		d, from = r.book.longestWait(r.number, r.hurt)
 	}
-	for _, n := range r.cluster.nodes {
-		if d, from := r.book.outage(n.index, r.struck, hurt); d > r.outage {
-			r.outage, r.outageAt = d, from.Sub(r.struck)
-		}
-	}
+	r.outage, r.outageAt = d, from.Sub(r.struck)
 }

@@ -310,19 +310,33 @@ func (t *tally) add(o tally) {
 	t.examples = append(t.examples, o.examples...)
 }
 
-// outage is the longest time since a moment for which a node accepted nothing although nobody hurt it, and when that
-// began.
-func (b *book) outage(node int, since time.Time, hurt []disturbance) (longest time.Duration, from time.Time) {
+// longestWait is the longest that an ESME waited for an ESME_ROK on a node that nobody hurt meanwhile, and when that
+// began. Account submitted is left out: it waits for the API.
+func (b *book) longestWait(round int, hurt []disturbance) (longest time.Duration, from time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.messages {
+		if m.round != round || m.account == "submitted" {
+			continue
+		}
+		for _, p := range m.parts {
+			wait := p.answered.Sub(p.sent)
+			if p.answer == accepted && wait > longest && !disturbed(hurt, p.session.node, p.sent, p.answered) {
+				longest, from = wait, p.sent
+			}
+		}
+	}
+	return longest, from
+}
+
+// gap is the longest time since a moment for which no node accepted anything.
+func (b *book) gap(since time.Time) (longest time.Duration, from time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var last time.Time
 	for _, o := range b.oks {
-		if o.node != node {
-			continue
-		}
-		gap := o.at.Sub(last)
-		if !last.IsZero() && o.at.After(since) && gap > longest && !disturbed(hurt, node, last, o.at) {
-			longest, from = gap, last
+		if !last.IsZero() && o.at.After(since) && o.at.Sub(last) > longest {
+			longest, from = o.at.Sub(last), last
 		}
 		last = o.at
 	}

@@ -206,22 +206,31 @@ func TestMostCalls(t *testing.T) {
 	}
 }
 
-func TestOutage(t *testing.T) {
+func TestGap(t *testing.T) {
 	s := newStory(t)
 	for _, ms := range []int{0, 10, 20, 520, 530, 2530} {
-		s.book.oks = append(s.book.oks, okay{s.at(ms), 0}, okay{s.at(ms + 5), 1})
+		s.book.oks = append(s.book.oks, okay{s.at(ms), ms % 3})
 	}
+	if d, from := s.book.gap(s.at(15)); d != 2*time.Second || !from.Equal(s.at(530)) {
+		t.Errorf("gap of %v from %v, want 2s from 530ms", d, from.Sub(s.began))
+	}
+}
+
+func TestLongestWait(t *testing.T) {
+	s := newStory(t)
+	s.ok(s.submit("notice", s.session(0, 0), 0, 1), 900)
+	s.ok(s.submit("notice", s.session(1, 0), 100, 1), 700)
+	s.ok(s.submit("submitted", s.session(1, 0), 100, 1), 5000)
 	for _, tt := range []struct {
 		hurt       []disturbance
 		long, from int
 	}{
-		{nil, 2000, 530},
-		{[]disturbance{{node: 1, from: s.at(600)}}, 2000, 530},
-		{[]disturbance{{node: 0, from: s.at(600)}}, 500, 20},
+		{nil, 900, 0},
+		{[]disturbance{{node: 0, from: s.at(600)}}, 600, 100},
 	} {
-		d, from := s.book.outage(0, s.at(15), tt.hurt)
+		d, from := s.book.longestWait(1, tt.hurt)
 		if d != time.Duration(tt.long)*time.Millisecond || !from.Equal(s.at(tt.from)) {
-			t.Errorf("hurt %v: outage of %v from %v, want %dms from %dms", tt.hurt, d, from.Sub(s.began), tt.long, tt.from)
+			t.Errorf("hurt %v: wait of %v from %v, want %dms from %dms", tt.hurt, d, from.Sub(s.began), tt.long, tt.from)
 		}
 	}
 }
