@@ -49,7 +49,8 @@ type Node struct {
 	// stopRaft shuts Raft down once and returns what waits for its goroutines.
 	stopRaft func() raft.Future
 
-	diskFree atomic.Int64
+	diskFree   atomic.Int64
+	diskYields atomic.Uint64
 	*membership
 }
 
@@ -107,7 +108,7 @@ func (n *Node) start() (err error) {
 	if n.cache, err = raft.NewLogCache(2*maxAppendEntries, n.wal); err != nil {
 		return err
 	}
-	if n.raft, err = raft.NewRaft(conf, n.fsm, n.cache, n.wal, n.snaps, n.trans); err != nil {
+	if n.raft, err = raft.NewRaft(conf, n.fsm, n.cache, n.wal, n.snaps, pipelines{n.trans}); err != nil {
 		return fmt.Errorf("raft: %w", err)
 	}
 	n.queue.raft = n.raft
@@ -139,6 +140,7 @@ func (n *Node) openDisk(logger hclog.Logger) (held state, err error) {
 		return held, err
 	}
 	n.snaps.step = n.cfg.step
+	n.snaps.fail = n.fault.fail
 	n.fsm.keepLog = func() { n.wal.keepAll.Store(true) }
 	n.snaps.pace = func() *pacer { return newPacer(n.cfg.SnapshotRate, func() bool { return n.queue.waiting.Load() > 0 }) }
 	n.wal.held = n.heldFrom
