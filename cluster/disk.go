@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"syscall"
 	"time"
@@ -51,3 +52,28 @@ func (n *Node) lookAtDisk() {
 
 // diskLow says whether Accepts are refused for lack of space.
 func (n *Node) diskLow() bool { return n.diskFree.Load() < n.cfg.MinFreeBytes }
+
+// guardDisk is a duty of the leader: when its disk is nearly full it hands over to a node whose is not, because all that
+// a leader refuses nobody accepts.
+func (n *Node) guardDisk(ctx context.Context, _ *reign) error {
+	if !n.diskLow() || !n.roomElsewhere() {
+		return nil
+	}
+	if err := n.handOver(ctx, ""); err != nil {
+		return err
+	}
+	n.diskYields.Add(1)
+	n.log.Error("leadership handed over for lack of disk space", "node", n.cfg.NodeID, "free_bytes", n.diskFree.Load())
+	return nil
+}
+
+// roomElsewhere says whether another voter that answers has space.
+func (n *Node) roomElsewhere() bool {
+	others, _ := n.otherVoters()
+	for _, s := range others {
+		if p := n.sightings.get(string(s.ID)); p.heardWithin(n.fresh()) && !p.pulse.full {
+			return true
+		}
+	}
+	return false
+}

@@ -18,7 +18,8 @@ type Figures struct {
 	LogFirstIndex uint64
 	LogBytes      int64 // gauge: of the log's files
 	LogCuts       uint64
-	DiskFree      int64 // gauge
+	DiskFree      int64  // gauge
+	DiskYields    uint64 // times that leadership was handed over for lack of disk space
 
 	Waiting      int64 // gauge: proposals without an outcome
 	WaitingBytes int64 // gauge
@@ -65,6 +66,7 @@ func (n *Node) Figures() Figures {
 		LogBytes:      n.wal.size(),
 		LogCuts:       n.wal.cuts.Load(),
 		DiskFree:      n.diskFree.Load(),
+		DiskYields:    n.diskYields.Load(),
 		Waiting:       n.queue.waiting.Load(),
 		WaitingBytes:  n.queue.waitingBytes.Load(),
 		Proposed:      n.queue.taken.Load(),

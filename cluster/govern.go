@@ -23,6 +23,7 @@ func (n *Node) govern(r *reign) {
 	auditor := &auditor{node: n}
 	duties := []duty{
 		{"clock", n.guardClock},
+		{"disk", n.guardDisk},
 		{"promote", n.promote},
 		{"raise", n.raise},
 		{"reap", reaper.reap},

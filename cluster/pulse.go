@@ -28,6 +28,7 @@ type pulse struct {
 	founded  bool // it has a Raft configuration: it belongs to a cluster or begins one
 	leads    bool // it leads, and has applied what was committed before
 	stranger bool // the one who asks is no member; of weight only if it leads
+	full     bool // its disk is nearly full: it is not to lead
 }
 
 // pulseFormat begins a pulse. What a later version has to say beyond these fields goes under another
@@ -39,12 +40,13 @@ const (
 	flagFounded = 1 << iota
 	flagLeads
 	flagStranger
-	flagsKnown = flagFounded | flagLeads | flagStranger
+	flagFull
+	flagsKnown = flagFounded | flagLeads | flagStranger | flagFull
 )
 
 func (p *pulse) encode() []byte {
 	flags := byte(0)
-	for bit, set := range map[byte]bool{flagFounded: p.founded, flagLeads: p.leads, flagStranger: p.stranger} {
+	for bit, set := range map[byte]bool{flagFounded: p.founded, flagLeads: p.leads, flagStranger: p.stranger, flagFull: p.full} {
 		if set {
 			flags |= bit
 		}
@@ -62,6 +64,7 @@ func decodePulse(b []byte) (p pulse, err error) {
 	f := fields{b: b}
 	format, flags := f.octet(), f.octet()
 	p.founded, p.leads, p.stranger = flags&flagFounded != 0, flags&flagLeads != 0, flags&flagStranger != 0
+	p.full = flags&flagFull != 0
 	p.node, p.cluster = f.text(), f.text()
 	p.epoch, p.version, p.applied = f.number(), f.number(), f.number()
 	p.clock = int64(f.number())
@@ -142,6 +145,7 @@ func (n *Node) ownPulse() pulse {
 	p.applied, _ = n.store.Applied()
 	p.mark, p.hash = n.store.Marked()
 	p.leads = n.reigning() != nil
+	p.full = n.diskLow()
 	return p
 }
 

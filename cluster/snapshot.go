@@ -28,6 +28,7 @@ type snapshotStore struct {
 	holds    *holds
 	step     func(place string)
 	pace     func() *pacer // for one stream
+	fail     func(error) error
 	sent     atomic.Uint64
 	next     atomic.Uint64 // numbers received snapshots
 }
@@ -51,6 +52,7 @@ func newSnapshotStore(st *store.Store, dir string) (*snapshotStore, error) {
 		received: make(map[string]*receivedSnapshot),
 		holds:    newHolds(),
 		step:     func(string) {},
+		fail:     func(err error) error { return err },
 		pace:     func() *pacer { return newPacer(DefaultSnapshotRate, func() bool { return false }) },
 	}, nil
 }
@@ -166,7 +168,8 @@ func (s *snapshotSink) ID() string {
 // hold up those of the log on the same disk.
 const syncEvery = 8 << 20
 
-// Write implements io.Writer for a snapshot that a leader sends.
+// Write implements io.Writer for a snapshot that a leader sends. A disk that does not take it ends the node:
+// the leader would send all of it again, for ever.
 func (s *snapshotSink) Write(b []byte) (int, error) {
 	if s.file == nil && !s.same {
 		index, term := s.store.store.Applied()
@@ -182,7 +185,7 @@ func (s *snapshotSink) Write(b []byte) (int, error) {
 	if s.file == nil {
 		f, err := os.OpenFile(s.snapshot.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
-			return 0, fmt.Errorf("receive snapshot: %w", err)
+			return 0, s.store.fail(fmt.Errorf("receive snapshot: %w", err))
 		}
 		s.file = f
 	}
@@ -193,7 +196,7 @@ func (s *snapshotSink) Write(b []byte) (int, error) {
 		err = s.file.Sync()
 	}
 	if err != nil {
-		return n, fmt.Errorf("receive snapshot: %w", err)
+		return n, s.store.fail(fmt.Errorf("receive snapshot: %w", err))
 	}
 	s.store.step(stepPartReceived)
 	return n, nil
@@ -213,7 +216,7 @@ func (s *snapshotSink) Close() error {
 	default:
 		s.store.step(stepReceived)
 		if err := errors.Join(s.file.Sync(), s.file.Close()); err != nil {
-			return fmt.Errorf("receive snapshot: %w", err)
+			return s.store.fail(fmt.Errorf("receive snapshot: %w", err))
 		}
 		s.store.step(stepSynced)
 	}

@@ -78,6 +78,8 @@ func (n *Node) heirs(ctx context.Context, id string) ([]raft.Server, error) {
 			errs = append(errs, fmt.Errorf("%s does not answer", s.ID))
 		case p.pulse.applied+maxBehind < own:
 			errs = append(errs, fmt.Errorf("%s is %d entries behind", s.ID, own-p.pulse.applied))
+		case p.pulse.full:
+			errs = append(errs, fmt.Errorf("the disk of %s is nearly full", s.ID))
 		case !n.clockAgrees(p, view):
 			errs = append(errs, fmt.Errorf("the clock of %s is off", s.ID))
 		default:
