@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -16,17 +17,18 @@ import (
 
 // Timing of attempts.
 const (
-	callWithin    = time.Second      // after its Begin was committed; later the attempt may have been superseded
-	beginWithin   = 2 * time.Second  // after its Begin was proposed: what is frozen while it waits for the commit is late too
-	callMargin    = 10 * time.Second // beyond the call's timeout until an unfinished attempt is uncertain
-	reportWithin  = 72 * time.Hour   // no report by then: unknown
-	firstRetry    = time.Second      // doubling
-	lastRetry     = time.Minute      //
-	firstQuery    = 5 * time.Second  // after an attempt became uncertain
-	idleScan      = time.Second      // the dispatcher looks again at least this often
-	routeRest     = 5 * time.Second  // after an account fault, doubling
-	routeRestMost = time.Minute      //
-	beginMost     = 256              // members of one Begin
+	callWithin    = time.Second            // after its Begin was committed; later the attempt may have been superseded
+	beginWithin   = 2 * time.Second        // after its Begin was proposed: what is frozen while it waits for the commit is late too
+	callMargin    = 10 * time.Second       // beyond the call's timeout until an unfinished attempt is uncertain
+	reportWithin  = 72 * time.Hour         // no report by then: unknown
+	firstRetry    = time.Second            // doubling
+	lastRetry     = time.Minute            //
+	firstQuery    = 5 * time.Second        // after an attempt became uncertain
+	idleScan      = time.Second            // the dispatcher looks again at least this often
+	routeRest     = 5 * time.Second        // after an account fault, doubling
+	routeRestMost = time.Minute            //
+	faultRest     = 100 * time.Millisecond // after a round that failed
+	beginMost     = 256                    // members of one Begin
 )
 
 // errs of receipts that the bridge itself ends messages with.
@@ -99,8 +101,13 @@ func (d *dispatcher) loop(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			d.b.log.WarnContext(ctx, "dispatch", "err", err)
-			wait = 100 * time.Millisecond
+			level := slog.LevelWarn
+			if errors.Is(err, store.ErrNotProposed) { // leadership is on its way to another node
+				level = slog.LevelInfo
+			}
+			d.b.log.Log(ctx, level, "dispatch", "err", err)
+			sleep(ctx, faultRest) // whatever calls end meanwhile: the next round would fail like this one
+			continue
 		}
 		if wait == 0 {
 			continue

@@ -114,7 +114,7 @@ func (p *push) takeReports(w http.ResponseWriter, req *http.Request) {
 	}
 	if err := p.report(req.Context(), reports); err != nil {
 		p.count(reportRefused, len(reports))
-		p.log.ErrorContext(req.Context(), "pushed reports not committed", "reports", len(reports), "err", err)
+		p.log.WarnContext(req.Context(), "pushed reports not committed", "reports", len(reports), "err", err)
 		http.Error(w, "come again", http.StatusServiceUnavailable)
 		return
 	}
