@@ -82,7 +82,7 @@ func (l *raftLog) StoreLogs(es []*raft.Log) error {
 	l.keepAll.Store(false)
 	begin := time.Now()
 	if err := l.WAL.StoreLogs(es); err != nil {
-		return l.fault.fail(fmt.Errorf("append to raft log: %w", err))
+		return l.fault.fail(l.appendError(err))
 	}
 	l.appendTime.Add(int64(time.Since(begin)))
 	var size int64
@@ -100,6 +100,16 @@ func (l *raftLog) StoreLogs(es []*raft.Log) error {
 		}
 	}
 	return nil
+}
+
+// appendError adds what the log does not say: that it could not begin a new segment because the disk is full is
+// the error of whoever appends next, and reads "segment is sealed".
+func (l *raftLog) appendError(err error) error {
+	free, ferr := freeBytes(l.dir)
+	if ferr != nil {
+		return fmt.Errorf("append to raft log in %s: %w; %w", l.dir, err, ferr)
+	}
+	return fmt.Errorf("append to raft log in %s, whose disk has %d bytes free: %w", l.dir, free, err)
 }
 
 // Set implements raft.StableStore: the node's votes.

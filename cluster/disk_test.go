@@ -1,0 +1,131 @@
+package cluster_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"smppbridge/cluster"
+	"smppbridge/cluster/clustertest"
+)
+
+// smallDisk mounts a disk in memory, where that is permitted.
+func smallDisk(t *testing.T, octets int) string {
+	t.Helper()
+	dir := t.TempDir()
+	err := syscall.Mount("smppbridge-test", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=700", octets))
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+		t.Skip("no file system may be mounted here:", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// onDisk gives node id's log a disk, and all nodes small segments.
+func onDisk(id, dir string, minFree int64) func(*cluster.Config) {
+	return func(cfg *cluster.Config) {
+		quick(cfg)
+		cfg.SegmentBytes, cfg.MaxLogBytes = 64<<10, 16<<20
+		if cfg.NodeID == id {
+			cfg.Dir, cfg.MinFreeBytes = dir, minFree
+		}
+	}
+}
+
+// TestFullDiskEndsOneNode: a node that cannot append to its log, follower or leader, ends with an error that says what
+// and why; the others go on, nothing acknowledged is lost, and with
+// more space the node goes on with what it has.
+func TestFullDiskEndsOneNode(t *testing.T) {
+	for _, role := range []string{"follower", "leader"} {
+		t.Run(role, func(t *testing.T) {
+			dir := smallDisk(t, 4<<20)
+			c := clustertest.New(t, 3, onDisk("n3", dir, 1))
+			if leads := c.Leader() == 2; leads != (role == "leader") {
+				to := c.Peer(0).ID
+				if role == "leader" {
+					to = c.Peer(2).ID
+				}
+				if err := c.Node(c.Leader()).Transfer(patient(t), to); err != nil {
+					t.Fatal(err)
+				}
+				c.Eventually("the leader wanted", func() bool { return (c.Leader() == 2) == (role == "leader") })
+			}
+			l := startLoad(t, 4, 16<<10, c.Node(0), c.Node(1), c.Node(2))
+			var fatal error
+			c.Eventually("the node's disk to be full", func() bool { fatal = c.Fatal(2); return fatal != nil })
+			if !strings.Contains(fatal.Error(), "append to raft log in "+dir) || !strings.Contains(fatal.Error(), "bytes free") {
+				t.Errorf("it ended with %v", fatal)
+			}
+			if err := c.Node(2).Ready(); err == nil {
+				t.Error("it says that it is ready")
+			}
+			l.use(c.Node(0), c.Node(1))
+			l.more(t, 50)
+			l.end()
+			l.wg.Wait()
+			c.Stop(2)
+			if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size=64m"); err != nil {
+				t.Fatal(err)
+			}
+			c.Start(2) // on what it has
+			level(c)
+			l.stop(t, c.Store(0), c.Store(1), c.Store(2))
+		})
+	}
+}
+
+// TestSnapshotThatDoesNotFit ends the node that is sent it, once.
+func TestSnapshotThatDoesNotFit(t *testing.T) {
+	dir := smallDisk(t, 1<<20)
+	c := clustertest.New(t, 2, onDisk("n3", dir, 1))
+	l := startLoad(t, 4, 16<<10, c.Node(0), c.Node(1))
+	l.more(t, 1500) // more than the log is kept for
+	i := c.Add()
+	if err := c.Node(c.Leader()).Join(patient(t), c.Peer(i).ID, c.Peer(i).Addr); err != nil {
+		t.Fatal(err)
+	}
+	var fatal error
+	c.Eventually("the snapshot not to fit", func() bool { fatal = c.Fatal(i); return fatal != nil })
+	if !errors.Is(fatal, syscall.ENOSPC) || !strings.Contains(fatal.Error(), "receive snapshot") {
+		t.Errorf("it ended with %v", fatal)
+	}
+	l.more(t, 50)
+	l.end()
+	l.wg.Wait()
+	c.Stop(i)
+	level(c)
+	l.stop(t, c.Store(0), c.Store(1))
+}
+
+// TestLowDiskHandsOver: a leader whose disk is nearly full gives the lead to a node that has space, and does not get it
+// back.
+func TestLowDiskHandsOver(t *testing.T) {
+	const low = 6 << 20
+	c := clustertest.New(t, 3, onDisk("n3", smallDisk(t, 8<<20), low))
+	c.Eventually("the third to lead", func() bool {
+		leader := c.Leader()
+		return leader == 2 || c.Node(leader).Transfer(patient(t), "n3") == nil && c.Leader() == 2
+	})
+	l := startLoad(t, 4, 16<<10, c.Node(0), c.Node(1), c.Node(2))
+	c.Eventually("another to lead", func() bool { return c.Leader() != 2 })
+	l.more(t, 20)
+	l.end()
+	l.wg.Wait()
+	if f := c.Node(2).Figures(); f.DiskYields == 0 || f.DiskFree >= low {
+		t.Errorf("%d times handed over with %d octets free", f.DiskYields, f.DiskFree)
+	}
+	if err := c.Node(c.Leader()).Transfer(patient(t), "n3"); !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), "disk") {
+		t.Errorf("handed back: %v", err)
+	}
+	level(c)
+	l.stop(t, c.Store(0), c.Store(1), c.Store(2))
+}
