@@ -30,6 +30,7 @@ type bind struct {
 	deliv  smpp.DeliverSM // the reader's alone
 	frames *smpp.Reader   // the reader's alone
 	retry  backoff        // the reader's alone
+	at     int            // the reader's alone; which of the addresses it connects to, counted on
 	out    net.Conn       // the writer's alone; what it writes to
 
 	idle  chan struct{} // closed when all is submitted and answered, or never will be
@@ -90,9 +91,10 @@ type run struct {
 }
 
 // dial connects and binds. turn is which of the submitting binds this one is; a bind
-// with a negative turn does not submit.
-func dial(ctx context.Context, r *run, kind smpp.BindType, turn int64) (*bind, error) {
+// with a negative turn does not submit. at is which of the addresses it connects to.
+func dial(ctx context.Context, r *run, kind smpp.BindType, turn int64, at int) (*bind, error) {
 	b := newBind(r, kind, turn)
+	b.at = at
 	if err := b.connectLocked(ctx); err != nil {
 		return nil, err
 	}
@@ -125,7 +127,7 @@ func (b *bind) connectLocked(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bindTimeout)
 	defer cancel()
 	b.mu.Unlock()
-	conn, err := b.run.dialer.dial(ctx)
+	conn, err := b.run.dialer.dial(ctx, b.at)
 	b.mu.Lock()
 	if err != nil {
 		return err

@@ -86,14 +86,16 @@ func (b *bind) takeUnansweredLocked() []request {
 	return left
 }
 
-// reviveLocked makes the connection again, however often it takes, and reports
-// whether the session goes on: not when ctx ends first.
+// reviveLocked makes the connection again, however often it takes, with several
+// addresses at the next one after each failure, and reports whether the session goes
+// on: not when ctx ends first.
 func (b *bind) reviveLocked(ctx context.Context) bool {
 	for b.down && b.phase < unbinding && ctx.Err() == nil {
 		if !b.pauseLocked(ctx, b.retry.next(b.run.backoff, b.run.clock())) {
 			break
 		}
 		if err := b.connectLocked(ctx); err != nil {
+			b.at++
 			continue // b.err has why it began
 		}
 		b.retry.since = b.run.clock()

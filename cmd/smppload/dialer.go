@@ -7,12 +7,13 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 )
 
-// A dialer makes the connections of a fleet.
+// A dialer makes the connections of a fleet, to one node or to several of a cluster.
 type dialer struct {
-	addr string
-	tls  *tls.Config // nil: plain
+	addrs []string
+	tls   *tls.Config // nil: plain; the name comes with the address
 }
 
 // tlsOptions is what the command line says about TLS.
@@ -22,17 +23,18 @@ type tlsOptions struct {
 	insecure bool   // any certificate will do
 }
 
-// newDialer reads the certificates.
-func newDialer(addr string, o tlsOptions) (*dialer, error) {
-	d := &dialer{addr: addr}
+// newDialer checks the addresses, which commas separate, and reads the certificates.
+func newDialer(addrs string, o tlsOptions) (*dialer, error) {
+	d := &dialer{addrs: strings.Split(addrs, ",")}
+	for _, addr := range d.addrs {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return nil, err
+		}
+	}
 	if !o.on && o.ca == "" && !o.insecure {
 		return d, nil
 	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	d.tls = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.insecure}
+	d.tls = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.insecure}
 	if o.ca == "" {
 		return d, nil
 	}
@@ -47,13 +49,16 @@ func newDialer(addr string, o tlsOptions) (*dialer, error) {
 	return d, nil
 }
 
-// dial connects.
-func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.addr)
+// dial connects to the address whose turn it is.
+func (d *dialer) dial(ctx context.Context, turn int) (net.Conn, error) {
+	addr := d.addrs[turn%len(d.addrs)]
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil || d.tls == nil {
 		return conn, err
 	}
-	t := tls.Client(conn, d.tls)
+	cfg := d.tls.Clone()
+	cfg.ServerName, _, _ = net.SplitHostPort(addr)
+	t := tls.Client(conn, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err

@@ -60,7 +60,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 // defineBinds makes the flags about sessions.
 func (f *loadFlags) defineBinds(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.addr, "addr", "127.0.0.1:2775", "the message centre")
+	fl.StringVar(&f.addr, "addr", "127.0.0.1:2775", "the message centre; several, separated by commas, are nodes of a cluster: sessions go round")
 	fl.BoolVar(&f.tls.on, "tls", false, "connect over TLS")
 	fl.StringVar(&f.tls.ca, "tls-ca", "", "over TLS, and trust the certificates in this PEM `FILE` instead of the system's")
 	fl.BoolVar(&f.tls.insecure, "tls-insecure", false, "over TLS, and take any certificate")

@@ -165,8 +165,8 @@ func (f *fleet) dial(ctx context.Context) error {
 	g.SetLimit(dialsAtOnce)
 	for i, r := range roles {
 		g.Go(func() (err error) {
-			if f.binds[i], err = dial(ctx, f.run, r.kind, r.turn); err != nil {
-				return fmt.Errorf("bind %d of %d to %s: %w", i+1, len(roles), f.opts.addr, err)
+			if f.binds[i], err = dial(ctx, f.run, r.kind, r.turn, i); err != nil {
+				return fmt.Errorf("bind %d of %d to %s: %w", i+1, len(roles), f.run.dialer.addrs[i%len(f.run.dialer.addrs)], err)
 			}
 			return nil
 		})

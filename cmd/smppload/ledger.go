@@ -101,6 +101,7 @@ type ledger struct {
 	late     histogram                    // guarded by mu; intended time to write
 	delay    histogram                    // guarded by mu; intended time to receipt
 	lastOK   time.Duration                // guarded by mu
+	gap      time.Duration                // guarded by mu; the longest time from one ESME_ROK to the next
 	lastDone time.Duration                // guarded by mu; the last receipt that completed a message
 	odd      uint64                       // guarded by mu
 	incoming uint64                       // guarded by mu
@@ -171,6 +172,9 @@ func (l *ledger) answersLocked(b *batch, from, to int) {
 	}
 	if ok > 0 {
 		l.statuses[smpp.StatusOK] += ok
+		if l.lastOK > 0 {
+			l.gap = max(l.gap, b.now-l.lastOK)
+		}
 		l.lastOK = max(l.lastOK, b.now)
 	}
 }

@@ -36,6 +36,7 @@ type summary struct {
 	// Late is how late the generator itself was: from the intended time to the write.
 	// It is in the latencies, and where it is much of them the server was not what was slow.
 	LateP99 float64 `json:"late_p99_ms"`
+	Gap     float64 `json:"longest_gap_ms"` // from one ESME_ROK to the next, on whatever bind
 
 	Receipts *receiptSummary `json:"receipts,omitempty"`
 
@@ -117,7 +118,7 @@ func (f *fleet) summary(awaited bool, cpu time.Duration) *summary {
 		Seconds: l.lastOK.Seconds(), Unknown: l.unknown, Repeated: l.matches.repeated, Stray: l.stray,
 		Statuses: make(map[string]uint64),
 		P50:      ms(l.latency.quantile(0.5)), P90: ms(l.latency.quantile(0.9)), P99: ms(l.latency.quantile(0.99)),
-		P999: ms(l.latency.quantile(0.999)), Max: ms(l.latency.max), LateP99: ms(l.late.quantile(0.99)),
+		P999: ms(l.latency.quantile(0.999)), Max: ms(l.latency.max), LateP99: ms(l.late.quantile(0.99)), Gap: ms(l.gap),
 	}
 	for st, n := range l.statuses {
 		s.Statuses[st.String()] = n

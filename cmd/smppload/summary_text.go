@@ -35,6 +35,7 @@ func (s *summary) writeText(w io.Writer) error {
 
 func (s *summary) writeSubmits(t *textWriter) {
 	t.printf("accepted     %.0f/s   (%d of %d in %.2f s)\n", s.OKRate, s.OK, s.Submitted, s.Seconds)
+	t.printf("longest gap  %.0f ms between two ESME_ROK\n", s.Gap)
 	t.printf("latency      p50 %.2f ms   p90 %.2f ms   p99 %.2f ms   p99.9 %.2f ms   max %.2f ms\n", s.P50, s.P90, s.P99, s.P999, s.Max)
 	t.printf("statuses    %s\n", counts(s.Statuses))
 	if s.Rate > 0 || s.Config.Schedule != "" {
