@@ -18,6 +18,9 @@ import (
 // patience is how long things may take that take a moment: the machine may be busy.
 const patience = 30 * time.Second
 
+// joinWithin is how long a node may take to catch up with all that there is.
+const joinWithin = 3 * time.Minute
+
 // Addresses. The test network is within the sandbox only.
 func nodeIP(index int) net.IP { return net.IPv4(10, 77, 0, byte(index+1)) }
 
@@ -125,7 +128,7 @@ func (c *cluster) join(ctx context.Context, n *node) error { return c.joinAt(ctx
 
 // joinAt is join with the member that is asked for it.
 func (c *cluster) joinAt(ctx context.Context, member, n *node) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, joinWithin)
 	defer cancel()
 	return until(ctx, func() error {
 		return member.smppctl(ctx, "cluster", "join", n.id, net.JoinHostPort(n.ip.String(), clusterPort))

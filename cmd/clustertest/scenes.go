@@ -47,7 +47,7 @@ func scenes() []scene {
 		{name: "rolling restart", core: true, nodes: 1, quiet: true, play: rollingRestart},
 		{name: "transfer", nodes: 3, quiet: true, play: transfer},
 		{name: "join and leave", nodes: 3, quiet: true, play: joinAndLeave},
-		{name: "replace a dead node", core: true, nodes: 3, quiet: true, play: replace},
+		{name: "replace a dead node", nodes: 3, quiet: true, play: replace},
 		{name: "majority lost", core: true, nodes: 3, play: loseMajority},
 	}
 }
