@@ -134,18 +134,39 @@
 //
 // To cut its log Raft wants a snapshot. Here that writes nothing: Raft notes an index, and the file
 // already holds that one or a later one. A follower that needs more than the log has is sent the file
-// as one read transaction sees it, under the index that this transaction holds. It writes what it
-// receives beside its own file and then lets the store swap them; a snapshot that is not newer than
-// its own file is refused, because the applied index is never lowered.
+// as one read transaction sees it, under the index that this transaction holds, at Config.SnapshotRate at
+// most and at half speed while proposals wait (pacer). It writes what it receives beside its own file,
+// syncs it in pieces, and has the store move it into place; where the log has a disk of its own it is
+// copied. A crash at any step leaves the old file or the new one, and a log that checkState empties if need be.
+//
+// The applied index is never lowered: a snapshot below the node's own file is refused. One of the same
+// entry is confirmed without being installed: a node that died between installing one and saying so is
+// sent it again, and the leader goes on only when it hears that the node has it.
+//
+// Catching up comes to an end under load because the entries after a snapshot are held (holds): while it
+// is on its way, and then from where its receiver is, for as long as that answers, comes nearer and is
+// not near. For this the log may outgrow its bound while more than twice Config.MinFreeBytes are free; beyond
+// that it is cut, and the receiver will need another snapshot. For a member that is away nothing is held.
 //
 // # Disk
 //
 // The log is kept in segments of Config.SegmentBytes (32 MiB), allocated in full. When its files
 // come within two segments of Config.MaxLogBytes (512 MiB) it is cut to half of that, at a segment's
-// end, so MaxLogBytes is its bound on disk as long as Apply keeps up; what can wait for Apply is
-// bounded by Config.MaxWaitingBytes. While a snapshot is on its way to a follower the entries after
-// it are kept, up to MaxLogBytes: beyond that the follower will need another one. A received snapshot
-// takes its own size twice until it is installed.
+// end, so MaxLogBytes is its bound on disk as long as Apply keeps up and nobody catches up; what can wait
+// for Apply is bounded by Config.MaxWaitingBytes. A received snapshot takes its own size until it takes the
+// place of the file before. While a snapshot is sent, the file's freed pages are not used again.
+//
+// Below Config.MinFreeBytes a node refuses Accepts, and a leader hands over to a voter that has space.
+// A full disk, or one that fails, ends the node that has it (Config.Fatal, with the file and the cause);
+// the others go on.
+//
+// # Recovery
+//
+// A majority that is lost for good, or a cluster of which there is a backup alone, is begun anew by
+// Recover, offline, on one node's data: it applies all that the log has, committed or not, and then, in
+// one transaction, a store.Recover and the configuration of this node alone, at the next index and
+// in the next term. That begins a new epoch, and nodes of the old one are refused at the port. The log
+// is emptied; a crash before that leaves what checkState empties.
 //
 // # Moving a node
 //
