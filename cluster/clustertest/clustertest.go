@@ -125,7 +125,7 @@ func (c *Cluster) Start(i int) {
 	if c.tune != nil {
 		c.tune(&cfg)
 	}
-	m.store, err = store.Open(m.dir+".db", store.Options{MmapSize: 1 << 24})
+	m.store, err = store.Open(m.dir+".db", store.Options{MmapSize: 4 << 30})
 	if err != nil {
 		c.t.Fatal(err)
 	}
