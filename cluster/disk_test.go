@@ -86,9 +86,10 @@ func TestFullDiskEndsOneNode(t *testing.T) {
 // TestSnapshotThatDoesNotFit ends the node that is sent it, once.
 func TestSnapshotThatDoesNotFit(t *testing.T) {
 	dir := smallDisk(t, 1<<20)
-	c := clustertest.New(t, 2, onDisk("n3", dir, 1))
+	tune := onDisk("n3", dir, 1)
+	c := clustertest.New(t, 2, func(cfg *cluster.Config) { tune(cfg); cfg.MaxLogBytes = 512 << 10 })
 	l := startLoad(t, 4, 16<<10, c.Node(0), c.Node(1))
-	l.more(t, 1500) // more than the log is kept for
+	l.more(t, 150) // more than the log is kept for
 	i := c.Add()
 	if err := c.Node(c.Leader()).Join(patient(t), c.Peer(i).ID, c.Peer(i).Addr); err != nil {
 		t.Fatal(err)
