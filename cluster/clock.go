@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"smppbridge/store"
 )
 
 const (
@@ -34,35 +36,54 @@ var errClockOff = errors.New("this node's clock is off: a majority of the voters
 // majority of the voters disagrees with it: then it goes on steadily from before, until the node has
 // handed leadership over or the clock is back. The state's clock never goes back, so that one stamp of
 // tomorrow would be tomorrow for good.
+//
+// Nor does this one go back while the node leads: where the wall clock is behind it, which nobody
+// outvotes, it goes on at half speed until the other has caught up. If it stood still, no bucket of a
+// limit would fill, and nothing would become due.
 type steadyClock struct {
 	wall     func() time.Time
 	outvoted func() bool
+	leading  func() bool
 
 	mu     sync.Mutex
 	anchor time.Time // guarded by mu; what the clock showed at `at`; zero: not looked at yet
 	at     time.Time // guarded by mu; by the monotonic clock
 }
 
-// reset has the next look believe the wall clock: a reign begins, whose clock was checked.
-func (c *steadyClock) reset() {
+// reset has the clock go on from the wall clock's time, or from floor if that is later: a reign begins,
+// whose clock was checked, over a state that has come to floor.
+func (c *steadyClock) reset(floor time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.anchor = time.Time{}
+	c.anchor, c.at = c.wall(), time.Now()
+	if floor.After(c.anchor) {
+		c.anchor = floor
+	}
 }
 
 func (c *steadyClock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wall, now := c.wall(), time.Now()
+	shown := wall
 	if !c.anchor.IsZero() {
-		steady := c.anchor.Add(now.Sub(c.at))
-		if step := wall.Sub(steady).Abs(); step > maxClockStep && c.outvoted() {
-			return steady
+		passed := now.Sub(c.at)
+		steady, slow := c.anchor.Add(passed), c.anchor.Add(passed/2)
+		// Their monotonic readings, by which Sub would go, never leap.
+		switch step := time.Duration(wall.UnixNano() - steady.UnixNano()); {
+		case step.Abs() > maxClockStep && c.outvoted():
+			shown = steady
+		case step < 0 && slow.UnixNano() > wall.UnixNano() && c.leading():
+			shown = slow
 		}
 	}
-	c.anchor, c.at = wall, now
-	return wall
+	c.anchor, c.at = shown, now
+	return shown
 }
+
+// Now returns the time by which this node decides what is due: by the clock that would stamp its
+// commands, which a leap of the wall clock does not lead astray where a majority knows better.
+func (n *Node) Now() time.Time { return n.clock.now() }
 
 // A clockView is how this node's clock compares with those of the other voters.
 type clockView struct {
@@ -148,7 +169,7 @@ func (n *Node) checkClock(r *reign) error {
 	if n.outvoted() {
 		return errors.Join(errClockOff, n.handOver(ctx, ""))
 	}
-	n.clock.reset()
+	n.clock.reset(store.FromMillis(n.store.Clock()))
 	return nil
 }
 

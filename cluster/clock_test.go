@@ -3,6 +3,7 @@ package cluster
 import (
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestClocksAreCompared(t *testing.T) {
@@ -38,29 +39,88 @@ func TestClocksAreCompared(t *testing.T) {
 
 // TestSteadyClockDoesNotFollowALeap that the others disagree with, and follows one that they agree with.
 func TestSteadyClockDoesNotFollowALeap(t *testing.T) {
-	begin := time.Unix(1_900_000_000, 0)
 	for _, leap := range []time.Duration{time.Hour, -time.Hour} {
-		wall, outvoted := begin, false
-		c := &steadyClock{wall: func() time.Time { return wall }, outvoted: func() bool { return outvoted }}
-		if got := c.now(); got != begin {
-			t.Errorf("first look: %v, want %v", got, begin)
+		var off time.Duration
+		outvoted := false
+		c := &steadyClock{
+			wall:     func() time.Time { return setBy(time.Now(), off) },
+			outvoted: func() bool { return outvoted },
+			leading:  func() bool { return false },
 		}
-		wall, outvoted = begin.Add(leap), true
-		got := c.now()
-		if d := got.Sub(begin); d <= 0 || d > time.Minute {
-			t.Errorf("after a leap of %v that the others disagree with: %v later, want a little", leap, d)
+		begin := time.Now().Round(0)
+		near := func(when string, want time.Time) {
+			t.Helper()
+			if got := c.now().Round(0); got.Sub(want).Abs() > time.Minute {
+				t.Errorf("%s: %v, want about %v", when, got, want)
+			}
 		}
-		if later := c.now(); !later.After(got) {
-			t.Errorf("%v after %v: it stands still", later, got)
+		near("first look", begin)
+		off, outvoted = leap, true
+		near("after a leap that the others disagree with", begin)
+		first := c.now()
+		if later := c.now(); !later.After(first) {
+			t.Errorf("%v after %v: it stands still", later, first)
 		}
 		outvoted = false
-		if got := c.now(); got != wall {
-			t.Errorf("after a leap that the others have made too: %v, want %v", got, wall)
+		near("after a leap that the others have made too", begin.Add(leap))
+		off, outvoted = 0, true
+		c.reset(time.Time{})
+		near("in another reign", begin)
+	}
+}
+
+// TestSteadyClockOfALeaderNeverGoesBack: the state's clock does not, and while stamps stood still no
+// bucket of a limit would fill.
+func TestSteadyClockOfALeaderNeverGoesBack(t *testing.T) {
+	var off time.Duration
+	leading := true
+	c := &steadyClock{
+		wall:     func() time.Time { return setBy(time.Now(), off) },
+		outvoted: func() bool { return false },
+		leading:  func() bool { return leading },
+	}
+	ahead := time.Now().Round(0).Add(time.Hour)
+	c.reset(ahead)
+	for _, set := range []time.Duration{0, -time.Hour} {
+		off = set
+		begin, was := time.Now(), c.now().Round(0)
+		if was.Before(ahead) {
+			t.Fatalf("%v, and the state's clock shows %v", was, ahead)
 		}
-		wall, outvoted = begin, true
-		c.reset()
-		if got := c.now(); got != wall {
-			t.Errorf("in another reign: %v, want %v", got, wall)
+		for time.Since(begin) < 20*time.Millisecond {
+			if now := c.now().Round(0); now.Before(was) {
+				t.Fatalf("%v after %v", now, was)
+			}
+		}
+		took := time.Since(begin)
+		if went := c.now().Round(0).Sub(was); went < 5*time.Millisecond || went > took*3/4 {
+			t.Errorf("wall clock behind: %v have gone by in %v, want half", went, took)
+		}
+	}
+	leading, off = false, 0
+	if now := c.now(); time.Since(now.Round(0)).Abs() > time.Minute {
+		t.Errorf("of a node that leads no longer: %v, want the wall clock's", now)
+	}
+}
+
+// setBy returns what time.Now had returned at t on a machine whose clock was set by d: its monotonic
+// reading is that of t. No function of package time makes such a time.
+func setBy(t time.Time, d time.Duration) time.Time {
+	type layout struct {
+		wall uint64 // with a monotonic reading: 1 bit for that, 33 bits of seconds, 30 bits of nanoseconds
+		ext  int64
+		loc  *time.Location
+	}
+	(*layout)(unsafe.Pointer(&t)).wall += uint64(int64(d/time.Second)) << 30
+	return t
+}
+
+// TestSetBy makes sure of what the tests above stand on.
+func TestSetBy(t *testing.T) {
+	now := time.Now()
+	for _, d := range []time.Duration{time.Hour, -time.Hour} {
+		if set := setBy(now, d); set.Sub(now) != 0 || set.Round(0).Sub(now.Round(0)) != d {
+			t.Fatalf("%v set by %v: %v", now, d, set)
 		}
 	}
 }

@@ -104,7 +104,9 @@
 // on steadily by the monotonic clock and hands over. If nobody can take over, a new leader waits, and
 // nothing is accepted. Where no majority agrees, with two nodes for instance or with one of three away,
 // nobody knows whose clock is wrong, and the leader leads. Every node whose clock differs from the
-// median by more than 2 s says so, once a minute.
+// median by more than 2 s says so, once a minute. Where the state's clock is ahead of the leader's, which
+// then was put back, stamps go on at half speed until they have met. Node.Now is that clock for whoever
+// decides what is due.
 //
 // # Diverged nodes
 //

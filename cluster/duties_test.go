@@ -132,6 +132,9 @@ func TestLeaderWhoseClockLeapsHandsOver(t *testing.T) {
 	l.more(t, 20)
 	off[old].Store(int64(time.Hour))
 	clustertest.Eventually(t, "another node to lead", func() bool {
+		if d := time.Until(c.Node(old).Now().Round(0)); d.Abs() > time.Minute {
+			t.Errorf("what is due on the node is decided by a clock that is off by %v", d)
+		}
 		return c.Node((old+1)%3).IsLeader() || c.Node((old+2)%3).IsLeader()
 	})
 	l.more(t, 20)

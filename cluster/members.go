@@ -57,7 +57,7 @@ type membership struct {
 func newMembership(n *Node) *membership {
 	return &membership{
 		sightings: newSightings(),
-		clock:     &steadyClock{wall: n.cfg.Now, outvoted: n.outvoted},
+		clock:     &steadyClock{wall: n.cfg.Now, outvoted: n.outvoted, leading: n.IsLeader},
 		changing:  make(chan struct{}, 1),
 	}
 }

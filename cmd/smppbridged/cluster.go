@@ -20,6 +20,7 @@ func (n *node) startCluster(context.Context) error {
 		ClusterID: c.ClusterID,
 		Insecure:  c.Insecure,
 		Log:       n.log,
+		Now:       n.opts.Now,
 		Fatal:     func(err error) { n.fail("cluster", err) },
 	}
 	if c.Advertise != "" {

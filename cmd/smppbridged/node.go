@@ -37,6 +37,7 @@ type options struct {
 	Paused         bool                          // start with sending paused
 	TLS            *tls.Config                   // of the TLS listener; nil: from its files
 	Log            *slog.Logger
+	Now            func() time.Time // the clock of the node; nil: time.Now
 }
 
 // node is a running node.
@@ -167,6 +168,7 @@ func (n *node) startBridge(start context.Context) error {
 		Paused:     n.opts.Paused,
 		Log:        n.log,
 		Registerer: n.registry,
+		Now:        n.cluster.Now, // not time.Now: decisions go by the clock of the stamps
 	})
 	if err != nil {
 		return err

@@ -290,3 +290,16 @@ func TestNodeFollowsCertificates(t *testing.T) {
 		return err == nil
 	})
 }
+
+// TestNodeHasOneClock: validity begins by the clock that decides about its end. By another, this one-time code
+// would be too old before it is sent.
+func TestNodeHasOneClock(t *testing.T) {
+	s := startSystem(t, func(o *options) {
+		o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	})
+	c := s.bind("otp", smpp.Transceiver)
+	id := c.mustSubmit(phone, "您的验证码是4711，5分钟内有效，请勿泄露。")
+	if r := c.receipt(id); r.State != smpp.StateDelivered {
+		t.Errorf("receipt says %v, want it delivered", r.State)
+	}
+}
