@@ -88,7 +88,8 @@ type Bridge struct {
 	door      *doorMetrics
 
 	policy     atomic.Pointer[policy]
-	loading    sync.Mutex // held while a policy is put into force
+	loading    sync.Mutex    // held while a policy is put into force
+	renewed    chan struct{} // capacity 1, for the dispatcher: a policy has come into force
 	batcher    *batcher
 	acks       *acks
 	operations *operations
@@ -120,6 +121,7 @@ func New(cfg Config) (*Bridge, error) {
 		passwords: newPasswords(runtime.GOMAXPROCS(0) / 2),
 		lockout:   newLockout(cfg.Now),
 		refused:   newRefusedBinds(cfg.Log, cfg.Now),
+		renewed:   make(chan struct{}, 1),
 		succeeded: make(chan struct{}, 1),
 	}
 	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
@@ -233,62 +235,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// followPolicy puts each new version of the policy into force.
-func (b *Bridge) followPolicy(ctx context.Context) error {
-	changed, stop := b.store.Watch(store.WatchPolicy)
-	defer stop()
-	for {
-		if err := b.loadPolicy(); err != nil {
-			// The version in force stays: a document that one build cannot compile must not stop its sessions.
-			b.log.ErrorContext(ctx, "policy not usable", "err", err)
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// loadPolicy puts the store's policy into force on this node.
-func (b *Bridge) loadPolicy() error {
-	b.loading.Lock()
-	defer b.loading.Unlock()
-	p := b.store.Policy()
-	if cur := b.policy.Load(); cur != nil && cur.version == p.Version {
-		return nil
-	}
-	if p.Version == 0 {
-		b.policy.Store(&policy{})
-		return nil
-	}
-	doc, err := configs.ParsePolicy(fmt.Sprintf("policy version %d", p.Version), p.Doc)
-	if err != nil {
-		return err
-	}
-	compiled, err := compile(p.Version, doc)
-	if err != nil {
-		return fmt.Errorf("policy version %d: %w", p.Version, err)
-	}
-	if b.cfg.OnPolicy != nil {
-		if err := b.cfg.OnPolicy(doc); err != nil {
-			return fmt.Errorf("policy version %d: %w", p.Version, err)
-		}
-	}
-	b.policy.Store(compiled)
-	b.metrics.accounts(compiled)
-	b.passwords.retain(compiled)
-	b.reconsiderAll()
-	b.log.Info("policy in force", "version", p.Version, "accounts", len(doc.Accounts), "templates", len(doc.Templates))
-	return nil
-}
-
-// Ready reports why a message would not be accepted now; nil = it would.
-func (b *Bridge) Ready() error {
-	if p := b.policy.Load(); p == nil || len(p.accounts) == 0 {
-		return errors.New("no policy with accounts yet")
-	}
-	return nil
 }

@@ -119,6 +119,7 @@ func (d *dispatcher) loop(ctx context.Context) error {
 		case <-timer.C:
 		case <-changed:
 		case <-d.freed:
+		case <-d.b.renewed:
 		}
 	}
 }
@@ -148,6 +149,12 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 	}
 	if len(items) == 0 {
 		return d.untilNext(now)
+	}
+	switch cur, ok := d.b.inForce(); {
+	case !ok:
+		return idleScan, nil
+	case cur != pol:
+		return 0, nil
 	}
 	plan, closing := d.sort(pol, items, now)
 	if len(closing) > 0 {

@@ -28,7 +28,7 @@
 //	operations.go  query_sm, cancel_sm, replace_sm: query.go, cancel.go, replace.go; jobs.go: whose turn it is
 //	reap.go      what waited for too long ends; what is old is purged
 //
-// policy.go compiles the policy, sender.go is the contract with the API's client, where.go answers
+// policy.go compiles the policy, inforce.go puts it into force, sender.go is the contract with the API's client, where.go answers
 // operators.
 //
 // # Goroutines

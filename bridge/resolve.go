@@ -49,6 +49,8 @@ func (b *Bridge) resolve(ctx context.Context) error {
 
 // verdict is what is to be committed about uncertain messages.
 type verdict struct {
+	policy *policy // which knows all of them
+
 	mu      sync.Mutex
 	found   []store.FoundItem
 	reports []store.DeliveryReport
@@ -60,7 +62,11 @@ func (b *Bridge) resolveRound(ctx context.Context) (more bool, err error) {
 	if err != nil || len(items) == 0 {
 		return false, err
 	}
-	var v verdict
+	pol, ok := b.inForce()
+	if !ok {
+		return false, nil
+	}
+	v := verdict{policy: pol}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(findParallel)
 	for i := range items {
@@ -108,7 +114,7 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 // judgeUnknown decides about a message of which the API knows nothing, or would not say. asked is
 // true if the API did answer.
 func (b *Bridge) judgeUnknown(it *store.DueItem, age time.Duration, asked bool, v *verdict) {
-	class := b.classOf(it)
+	class := v.policy.classOf(it)
 	item := store.FoundItem{Number: it.Number, Revision: it.Status.Revision}
 	patience := class.ResendAfter.Std()
 	switch {
@@ -144,15 +150,14 @@ func nextQuery(age, patience time.Duration, asked bool) time.Duration {
 
 // classOf is the class a message is resolved under. A message whose template is gone is treated
 // like a one-time code: it is not sent again.
-func (b *Bridge) classOf(it *store.DueItem) configs.Class {
-	pol := b.policy.Load()
+func (p *policy) classOf(it *store.DueItem) configs.Class {
 	m := it.Message
-	if acct := pol.accounts[m.Account]; m.TemplateCode == "" && acct != nil {
+	if acct := p.accounts[m.Account]; m.TemplateCode == "" && acct != nil {
 		if t, err := acct.matchJoined(&m); err == nil {
 			return t.class
 		}
 	}
-	if t := pol.templates[m.TemplateCode]; t != nil {
+	if t := p.templates[m.TemplateCode]; t != nil {
 		return t.class
 	}
 	return configs.Class{OnUncertain: "report"}
