@@ -210,6 +210,9 @@ func (t *txn) close(c *Close) *CloseResult {
 		if !ok || was.Revision != it.Revision || !closes(it.Ending, &was) {
 			continue
 		}
+		if it.Ending == EndExpired && t.early(it.Number, &was) {
+			continue // by a clock that has leapt; what waits goes on waiting
+		}
 		e := end{ending: it.Ending, err: it.Err, answers: was.Action.Sends()} // else it may have been sent
 		if was.State == StatePart {
 			t.endSet(it.Number, e)
@@ -232,6 +235,15 @@ func closes(e Ending, s *Status) bool {
 		return e == EndUnknown || e == EndUndeliverable
 	}
 	return false
+}
+
+// early reports whether a message cannot have expired yet. A joined one may have, by its class.
+func (t *txn) early(n Number, s *Status) bool {
+	if s.Action == ActionParts {
+		return s.DueAt > t.at
+	}
+	_, v := t.message(n)
+	return v.flags&hasParts == 0 && v.expires > t.at
 }
 
 // delivered applies a Delivered.

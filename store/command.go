@@ -132,7 +132,8 @@ type FoundItem struct {
 
 // Close ends messages without a report: refused by the leader (no template), expired, given up.
 // EndExpired, EndDeleted and EndRejected apply only to messages that wait to be sent (and parts that wait);
-// EndUnknown and EndUndeliverable also to sent and uncertain ones. Result: CloseResult.
+// EndUnknown and EndUndeliverable also to sent and uncertain ones. EndExpired has no effect before Expires, or before
+// the parts of a set are due. Result: CloseResult.
 type Close struct{ Items []CloseItem }
 
 // A CloseItem names a message at a revision; at another revision it has no effect. For

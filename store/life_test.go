@@ -182,6 +182,46 @@ func TestBeginGrantsOnlyWhatItNames(t *testing.T) {
 	h.want(n[1], StateAccepted, ActionSend)
 }
 
+// TestExpiredIsNotBeforeItsTime: a leader whose clock has leapt ahead of the state's ends nothing by it. A joined
+// message may be past the validity of its class, which the state does not know.
+func TestExpiredIsNotBeforeItsTime(t *testing.T) {
+	h := newHarness(t)
+	m := message("shop")
+	m.Expires = t0 + 5000
+	waits := h.accept(m)[0]
+	var parts []Number
+	for i := range 2 {
+		m := part(1, 2, uint8(i+1), "x")
+		m.Expires = t0 + 5000
+		parts = append(parts, h.accept(m)...)
+	}
+	whole := h.status(parts[0]).Whole
+	alone := h.accept(part(2, 2, 1, "x"))[0]
+	until := h.want(alone, StatePart, ActionParts).DueAt
+	expire := func(n Number) int {
+		c := &Close{Items: []CloseItem{{Number: n, Revision: h.status(n).Revision, Ending: EndExpired}}}
+		return h.apply(c).(*CloseResult).Applied
+	}
+	steps := []struct {
+		name string
+		n    Number
+		at   int64
+		want int
+	}{
+		{"a message before its time", waits, t0 + 4999, 0},
+		{"a joined one before its time", whole, t0 + 4999, 1},
+		{"a message in time", waits, t0 + 5000, 1},
+		{"a set of parts before its time", alone, until - 1, 0},
+		{"a set of parts in time", alone, until, 1},
+	}
+	for _, s := range steps {
+		h.now = s.at
+		if got := expire(s.n); got != s.want {
+			t.Errorf("%s: %d applied, want %d", s.name, got, s.want)
+		}
+	}
+}
+
 // TestClose: which endings may end a message in which state.
 func TestClose(t *testing.T) {
 	states := map[string]func(h *harness, n Number){

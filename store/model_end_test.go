@@ -155,6 +155,12 @@ func (m *model) close(it CloseItem) int {
 	if x == nil || x.Revision != it.Revision {
 		return 0
 	}
+	if len(x.Parts) == 0 && x.Expires > m.now && (x.State == StateAccepted || x.State == StateRetry) && it.Ending == EndExpired {
+		return 0
+	}
+	if x.State == StatePart && it.Ending == EndExpired && x.DueAt > m.now {
+		return 0
+	}
 	e := modelEnd{ending: it.Ending, err: it.Err}
 	givenUp := it.Ending == EndUnknown || it.Ending == EndUndeliverable
 	switch x.State {

@@ -132,6 +132,7 @@ func TestOneReceiptForASet(t *testing.T) {
 				whole := h.status(numbers[0]).Whole
 				h.report(DeliveryReport{Number: whole, Attempt: h.begin(whole).ID, Ending: tt.ending})
 			} else {
+				h.now = h.status(numbers[2]).DueAt
 				h.apply(&Close{Items: []CloseItem{{Number: numbers[2], Revision: h.status(numbers[2]).Revision, Ending: EndExpired}}})
 			}
 			box := h.outbox("shop")
