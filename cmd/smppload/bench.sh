@@ -1,39 +1,57 @@
 #!/usr/bin/env bash
-# What a node reaches through real TCP binds, beside an echo server that keeps nothing:
-# the ceiling of package smpp and of this machine. `make bench` runs it after `make build`.
+# What one node and three reach through real TCP binds, beside an echo server that keeps
+# nothing: the ceiling of package smpp and of this machine; and how long a cluster is
+# without a leader. `make bench` runs it after `make build`.
 #
-# The two are measured in alternation, each time by a new process on an empty data
-# directory, and the table has medians: on a shared machine a single run says little.
+# What is compared is measured in alternation, each time by new processes on empty data
+# directories, and the tables have medians: on a shared machine a single run says little.
 # A run in which a session was lost, an answer did not come or a receipt is missing
 # ends the script with an error, since its figure would mean nothing.
 #
 # Read from the environment:
+#   BENCH_PARTS     what is measured (accepts latency end-to-end snapshot away failover)
 #   BENCH_RUNS      runs of each measurement (3)
 #   BENCH_SECONDS   length of an accept run (10)
-#   BENCH_RATE      messages per second where latency is measured (20000)
+#   BENCH_RATE      messages per second where one node's latency is measured (20000)
+#   BENCH_3RATE     and that of three (10000)
 #   BENCH_MESSAGES  messages of an end-to-end run (50000)
+#   BENCH_STATE     messages in the state that is streamed to an emptied node (3200000:
+#                   with fewer the log still has them all, and no state is sent)
+#   BENCH_AWAY      for how many seconds a node is away that catches up then (60)
+#   BENCH_KILLS     leaders that are killed, and leaders that are stopped (20)
+#   BENCH_PORT      the ports of three nodes are in the fifty above it (28100)
 #   BENCH_DIR       where data directories are made (bin/); it must be on a disk,
 #                   because fsync on tmpfs costs nothing
+#   BENCH_BIN       where the programs are (bin/)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+parts=${BENCH_PARTS:-accepts latency end-to-end snapshot away failover}
 runs=${BENCH_RUNS:-3}
 seconds=${BENCH_SECONDS:-10}
 rate=${BENCH_RATE:-20000}
+rate3=${BENCH_3RATE:-10000}
 messages=${BENCH_MESSAGES:-50000}
-bin=$PWD/bin
+state=${BENCH_STATE:-3200000}
+away=${BENCH_AWAY:-60}
+kills=${BENCH_KILLS:-20}
+port=${BENCH_PORT:-28100}
+bin=${BENCH_BIN:-$PWD/bin}
 export SMPP_PASSWORD=secret # of the accounts that `smppbridged dev` has
 
 work=$(mktemp -d "${BENCH_DIR:-$bin}/bench.XXXXXX")
-pid= # of the server that runs, if one does
-trap 'stop_server; rm -rf "$work"' EXIT
+pid=    # of the server that runs, if one does
+pids=() # of the nodes of a cluster, by number
+trap 'stop_server; stop_cluster; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
+
+. cmd/smppload/bench_nodes.sh
 
 fail() {
 	echo "bench: $*" >&2
-	if [ -s "$work/server.log" ]; then
-		tail -n 20 "$work/server.log" >&2
-	fi
+	for log in "$work"/*.log; do
+		[ ! -s "$log" ] || tail -n 10 "$log" >&2
+	done
 	exit 1
 }
 
@@ -77,14 +95,22 @@ start_node() {
 
 # load NAME FLAG... does one run and adds its figures to those of NAME.
 load() {
-	local name=$1 out=$work/run.json field
+	local name=$1
 	shift
-	"$bin/smppload" --addr "$addr" --binds 8 --window 200 --json "$@" >"$out" || fail "$name: run failed"
-	for field in ok_per_second p50_ms p99_ms p999_ms late_p99_ms receipt_p50_ms receipt_p99_ms completed_per_second cpu_us_per_message; do
-		sed -n "s/^ *\"$field\": \([0-9.e+-]*\),*\$/\1/p" "$out" >>"$work/$name.$field"
+	"$bin/smppload" --addr "$addr" --binds 9 --window 200 --json "$@" >"$work/run.json" || fail "$name: run failed"
+	note "$name"
+}
+
+# note NAME adds the figures of the run that has ended to those of NAME.
+note() {
+	local name=$1 field
+	for field in ok_per_second p50_ms p99_ms p999_ms late_p99_ms longest_gap_ms receipt_p50_ms receipt_p99_ms \
+		completed_per_second cpu_us_per_message; do
+		sed -n "s/^ *\"$field\": \([0-9.e+-]*\),*\$/\1/p" "$work/run.json" >>"$work/$name.$field"
 	done
 	[ "$(median "$name" ok_per_second)" != 0 ] || fail "$name: nothing was accepted"
-	printf '  %s: %.0f accepted/s, p99 %s ms' "$name" "$(last "$name" ok_per_second)" "$(last "$name" p99_ms)" >&2
+	printf '  %s: %.0f accepted/s, p99 %s ms, longest gap %s ms' "$name" "$(last "$name" ok_per_second)" "$(last "$name" p99_ms)" \
+		"$(last "$name" longest_gap_ms)" >&2
 	if [ -s "$work/$name.completed_per_second" ]; then
 		printf ', %.0f receipts/s' "$(last "$name" completed_per_second)" >&2
 	fi
@@ -100,15 +126,19 @@ median() { sort -g "$work/$1.$2" | awk '{ v[NR] = $1 } END { print NR ? v[int((N
 # spread NAME FIELD prints the lowest and the highest.
 spread() { sort -g "$work/$1.$2" | awk 'NR == 1 { low = $1 } { high = $1 } END { printf "%.0f-%.0f", low, high }'; }
 
-# row TEXT NAME FIELD prints a line of the table of rates.
+# row TEXT NAME FIELD prints a line of the table of rates, if NAME was measured.
 row() {
-	awk -v text="$1" -v value="$(median "$2" "$3")" -v spread="$(spread "$2" "$3")" -v echo="$(median echo ok_per_second)" \
+	[ -e "$work/$2.$3" ] || return 0
+	local echo=0
+	[ ! -e "$work/echo.ok_per_second" ] || echo=$(median echo ok_per_second)
+	awk -v text="$1" -v value="$(median "$2" "$3")" -v spread="$(spread "$2" "$3")" -v echo="$echo" \
 		-v cpu="$(median "$2" cpu_us_per_message)" \
-		'BEGIN { printf "| %-44s | %10.0f | %17s | %6.1f%% | %7.2f |\n", text, value, spread, 100 * value / echo, cpu }'
+		'BEGIN { printf "| %-44s | %10.0f | %17s | %7s | %7.2f |\n", text, value, spread, (echo ? sprintf("%.1f%%", 100 * value / echo) : "-"), cpu }'
 }
 
 # latency TEXT NAME P50 P99 [P999 LATE] prints a line of the table of latencies.
 latency() {
+	[ -e "$work/$2.$3" ] || return 0
 	local field values=()
 	for field in "${@:3}"; do
 		values+=("$(median "$2" "$field")")
@@ -116,54 +146,88 @@ latency() {
 	printf '| %-44s | %9s | %9s | %9s | %9s |\n' "$1" "${values[@]}" $([ $# -ge 6 ] || echo - -)
 }
 
+# gap TEXT NAME prints a line of the table of interruptions.
+gap() {
+	[ -e "$work/$2.longest_gap_ms" ] || return 0
+	awk -v text="$1" -v n="$(wc -l <"$work/$2.longest_gap_ms")" -v value="$(median "$2" longest_gap_ms)" -v spread="$(spread "$2" longest_gap_ms)" \
+		'BEGIN { printf "| %-44s | %5d | %8.0f | %14s |\n", text, n, value, spread }'
+}
+
+# wanted PART tells whether it is to be measured.
+wanted() { [[ " $parts " == *" $1 "* ]]; }
+
+accepts() {
+	echo "accepts: $runs runs of $seconds s each" >&2
+	for _ in $(seq "$runs"); do
+		start_echo
+		load echo --duration "${seconds}s"
+		stop_server
+		start_node --paused
+		load durable --duration "${seconds}s"
+		stop_server
+		start_cluster
+		load three --duration "${seconds}s"
+		stop_cluster
+	done
+}
+
+latencies() {
+	echo "latency at $rate/s, of three nodes at $rate3/s: $runs runs of $seconds s each" >&2
+	for _ in $(seq "$runs"); do
+		start_echo
+		load echo-at-rate --rate "$rate" --duration "${seconds}s"
+		stop_server
+		start_node --paused
+		load durable-at-rate --rate "$rate" --duration "${seconds}s"
+		stop_server
+		start_cluster
+		load three-at-rate --rate "$rate3" --duration "${seconds}s"
+		stop_cluster
+	done
+}
+
+# Texts and accounts are those of `smppbridged dev`: a notice may share its call with
+# others, a one-time code has its own.
+end_to_end() {
+	echo "end to end: $runs runs of $messages messages each" >&2
+	for _ in $(seq "$runs"); do
+		start_node
+		load batched --messages "$messages" --duration 0 --registered --receipts-within 10m
+		stop_server
+		start_node
+		load single --system-id otp --ucs2 --text '您的验证码是{code}，5分钟内有效，请勿泄露。' \
+			--messages "$messages" --duration 0 --registered --receipts-within 10m
+		stop_server
+	done
+}
+
 case $(stat -f -c %T "$work") in
 tmpfs | ramfs) fail "$work is on tmpfs: set BENCH_DIR to a directory on a disk" ;;
 esac
 loadavg=$(cut -d ' ' -f 1 /proc/loadavg)
+streamed=-
 
-echo "accepts: $runs runs of $seconds s each" >&2
-for _ in $(seq "$runs"); do
-	start_echo
-	load echo --duration "${seconds}s"
-	stop_server
-	start_node --paused
-	load durable --duration "${seconds}s"
-	stop_server
-done
-
-echo "latency at $rate/s: $runs runs of $seconds s each" >&2
-for _ in $(seq "$runs"); do
-	start_echo
-	load echo-at-rate --rate "$rate" --duration "${seconds}s"
-	stop_server
-	start_node --paused
-	load durable-at-rate --rate "$rate" --duration "${seconds}s"
-	stop_server
-done
-
-# Texts and accounts are those of `smppbridged dev`: a notice may share its call with
-# others, a one-time code has its own.
-echo "end to end: $runs runs of $messages messages each" >&2
-for _ in $(seq "$runs"); do
-	start_node
-	load batched --messages "$messages" --duration 0 --registered --receipts-within 10m
-	stop_server
-	start_node
-	load single --system-id otp --ucs2 --text '您的验证码是{code}，5分钟内有效，请勿泄露。' \
-		--messages "$messages" --duration 0 --registered --receipts-within 10m
-	stop_server
-done
+if wanted accepts; then accepts; fi
+if wanted latency; then latencies; fi
+if wanted end-to-end; then end_to_end; fi
+if wanted snapshot; then snapshots; fi
+if wanted away; then absences; fi
+if wanted failover; then failovers; fi
 
 cat <<END
 
 $(nproc) processors shared with the load generator, $(uname -sr), $(stat -f -c %T "$work"); load average before: $loadavg
-8 binds, window 200, medians of $runs runs
+9 binds, window 200, medians of $runs runs
 
 | messages per second                          |     median |    lowest-highest | of echo | gen. us |
 | -------------------------------------------- | ---------: | ----------------: | ------: | ------: |
 END
 row "echo server, nothing kept: the ceiling" echo ok_per_second
 row "durable accepts, dispatcher paused" durable ok_per_second
+row "durable accepts of three nodes, all here" three ok_per_second
+row "  two of three submitted to" before ok_per_second
+row "  while the third is away" without ok_per_second
+row "  while it is back and catches up" meanwhile ok_per_second
 row "end to end with receipts, batchable" batched completed_per_second
 row "end to end with receipts, one call each" single completed_per_second
 cat <<END
@@ -173,10 +237,26 @@ cat <<END
 END
 latency "submit_sm_resp at $rate/s, echo" echo-at-rate p50_ms p99_ms p999_ms late_p99_ms
 latency "submit_sm_resp at $rate/s, durable" durable-at-rate p50_ms p99_ms p999_ms late_p99_ms
+latency "submit_sm_resp at $rate3/s, three nodes" three-at-rate p50_ms p99_ms p999_ms late_p99_ms
+latency "  two of three, a state of $streamed MB" filled p50_ms p99_ms p999_ms late_p99_ms
+latency "  while that is streamed to the third" streaming p50_ms p99_ms p999_ms late_p99_ms
+latency "  while one that was away catches up" catching p50_ms p99_ms p999_ms late_p99_ms
 latency "receipt, batchable, all submitted at once" batched receipt_p50_ms receipt_p99_ms
 latency "receipt, one call each, all at once" single receipt_p50_ms receipt_p99_ms
+cat <<END
+
+| milliseconds without ESME_ROK on other nodes | times |   median | lowest-highest |
+| -------------------------------------------- | ----: | -------: | -------------: |
+END
+gap "leader killed (kill -9)" killed
+gap "leader stopped (SIGTERM)" stopped
 cat <<END
 
 gen. us: processor time of the load generator per message. gen. late: how late the
 generator itself sent, 99 of 100; the latencies contain it.
 END
+for file in "$work"/*.seconds; do
+	[ -e "$file" ] || continue
+	name=$(basename "$file" .seconds)
+	echo "$name: $(median "$name" seconds) s, of $(tr '\n' ' ' <"$file")"
+done
