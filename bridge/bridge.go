@@ -69,7 +69,8 @@ type Config struct {
 	Paused     bool
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil = none
-	Now        func() time.Time
+	Now        func() time.Time      // the clock that stamps commands where this node leads; nil: time.Now
+	Steady     func() time.Time      // a clock that is never set, for how long something has been; nil: time.Now
 }
 
 // A Bridge accepts messages from ESMEs, sends them and returns their receipts. It implements
@@ -78,6 +79,7 @@ type Bridge struct {
 	cfg       Config
 	log       *slog.Logger
 	now       func() time.Time
+	ages      *ages
 	store     *store.Store
 	cluster   Cluster
 	metrics   *metrics
@@ -106,6 +108,9 @@ func New(cfg Config) (*Bridge, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Steady == nil {
+		cfg.Steady = time.Now // by its monotonic readings
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -124,6 +129,7 @@ func New(cfg Config) (*Bridge, error) {
 		renewed:   make(chan struct{}, 1),
 		succeeded: make(chan struct{}, 1),
 	}
+	b.ages = newAges(b.clock, cfg.Steady)
 	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
 	b.door = newDoorMetrics(cfg.Registerer, b.lockout)
 	b.takeover = newTakeover(b)

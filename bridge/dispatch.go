@@ -158,19 +158,31 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 	}
 	plan, closing := d.sort(pol, items, now)
 	if len(closing) > 0 {
-		if _, err := d.b.cluster.Propose(ctx, &store.Close{Items: closing}); err != nil {
+		wait, err := d.close(ctx, closing)
+		if err != nil {
 			d.giveUp(plan)
-			return 0, fmt.Errorf("close %d messages: %w", len(closing), err)
+		}
+		if err != nil || len(plan) == 0 {
+			return wait, err
 		}
 	}
 	if len(plan) == 0 {
-		if len(closing) > 0 {
-			return 0, nil
-		}
 		return d.untilRoom(), nil // what is due belongs to routes that rest
 	}
 	d.turns.taken(plan)
 	return 0, d.begin(ctx, plan)
+}
+
+// close ends messages, and returns how long to wait if there is nothing else to do.
+func (d *dispatcher) close(ctx context.Context, items []store.CloseItem) (time.Duration, error) {
+	res, err := d.b.cluster.Propose(ctx, &store.Close{Items: items})
+	if err != nil {
+		return 0, fmt.Errorf("close %d messages: %w", len(items), err)
+	}
+	if r, ok := res.(*store.CloseResult); ok && r.Applied == 0 {
+		return faultRest, nil // by the clock of the stamps it is not time yet
+	}
+	return 0, nil
 }
 
 // giveUp gives back the workers of a plan that was not carried out.

@@ -38,7 +38,8 @@ var errOutcomeUnknown = errors.New("outcome unknown")
 // oneNode commits commands to a real store, and plays what can become of a proposal.
 type oneNode struct {
 	store *store.Store
-	ahead atomic.Int64 // of the bubble's clock, in ns: see rig.jump
+	ahead atomic.Int64 // of the bubble's clock, in ns
+	spent atomic.Int64 // of that, what is time that has passed: see rig.jump
 
 	mu    sync.Mutex
 	index uint64                   // guarded by mu
@@ -47,6 +48,8 @@ type oneNode struct {
 }
 
 func (n *oneNode) now() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) }
+
+func (n *oneNode) steady() time.Time { return time.Now().Add(time.Duration(n.spent.Load())) }
 
 func (n *oneNode) decide(f func(store.Command) fate) {
 	n.mu.Lock()
@@ -254,7 +257,7 @@ func newRig(t *testing.T, change []func(*Config)) *rig {
 	}
 	r := &rig{t: t, node: &oneNode{store: st}, api: new(api), logs: new(logs), listener: smpptest.NewListener()}
 	r.putPolicy(promisePolicy)
-	cfg := Config{NodeID: "n1", Cluster: r.node, Store: st, Sender: r.api, Now: r.node.now,
+	cfg := Config{NodeID: "n1", Cluster: r.node, Store: st, Sender: r.api, Now: r.node.now, Steady: r.node.steady,
 		Log: r.logs.logger()}
 	for _, f := range change {
 		f(&cfg)
@@ -385,6 +388,7 @@ func pass(d time.Duration) {
 func (r *rig) jump(steps int, step time.Duration) {
 	for range steps {
 		r.node.ahead.Add(int64(step))
+		r.node.spent.Add(int64(step))
 		pass(2 * time.Second)
 	}
 }

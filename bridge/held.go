@@ -31,7 +31,7 @@ func (b *Bridge) judgeHeld(ctx context.Context, it *store.DueItem, a *store.Atte
 	if err != nil {
 		b.log.InfoContext(ctx, "query of a held message", "message_id", it.Number.String(), "err", err)
 	}
-	age := b.now().Sub(store.FromMillis(recovered))
+	age := b.ages.since(store.FromMillis(recovered))
 	item := store.FoundItem{Number: it.Number, Revision: it.Status.Revision}
 	v.mu.Lock()
 	defer v.mu.Unlock()

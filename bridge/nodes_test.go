@@ -255,7 +255,7 @@ func (m *member) start() {
 
 	m.listener = smpptest.NewListener()
 	cfg := Config{NodeID: m.id, Cluster: &seat{m, incarnation}, Store: m.node.store, Sender: m.api,
-		Now: m.node.now, Log: m.logs.logger()}
+		Now: m.node.now, Steady: m.node.steady, Log: m.logs.logger()}
 	for _, change := range m.change {
 		change(&cfg)
 	}

@@ -59,7 +59,6 @@ func (b *Bridge) purgeAll(ctx context.Context) {
 // dropReceipts drops the receipts whose account has not come for them within receiptKept. Mailboxes
 // only forget them.
 func (b *Bridge) dropReceipts(ctx context.Context) error {
-	now := b.now()
 	for _, account := range b.store.OutboxAccounts() {
 		list, err := b.store.Outbox(account, 0, purgeMost)
 		if err != nil {
@@ -67,7 +66,7 @@ func (b *Bridge) dropReceipts(ctx context.Context) error {
 		}
 		var old []uint64
 		for i := range list {
-			if now.Sub(store.FromMillis(list[i].QueuedAt)) > receiptKept {
+			if b.ages.since(store.FromMillis(list[i].QueuedAt)) > receiptKept {
 				old = append(old, list[i].Seq)
 			}
 		}

@@ -95,7 +95,7 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 	if err != nil {
 		b.log.InfoContext(ctx, "query of an uncertain attempt", "message_id", it.Number.String(), "err", err)
 	}
-	age := b.now().Sub(begun)
+	age := b.ages.since(begun)
 	item := store.FoundItem{Number: it.Number, Revision: it.Status.Revision}
 	v.mu.Lock()
 	defer v.mu.Unlock()
