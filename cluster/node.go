@@ -108,7 +108,7 @@ func (n *Node) start() (err error) {
 	if n.cache, err = raft.NewLogCache(2*maxAppendEntries, n.wal); err != nil {
 		return err
 	}
-	if n.raft, err = raft.NewRaft(conf, n.fsm, n.cache, n.wal, n.snaps, pipelines{n.trans}); err != nil {
+	if n.raft, err = raft.NewRaft(conf, n.fsm, n.cache, n.wal, n.snaps, pipelines{n.trans, newAbsences(n.deserted)}); err != nil {
 		return fmt.Errorf("raft: %w", err)
 	}
 	n.queue.raft = n.raft

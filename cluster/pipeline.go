@@ -11,7 +11,10 @@ import (
 // When a follower does not take what it was sent, or a connection ends, Raft's decoder of that pipeline reads no more
 // answers, and closes nothing. If its sender is just then in AppendEntries it waits for room that nobody makes (raft
 // 1.7.3, issue 612 there): the follower gets heartbeats and never again an entry, and the node cannot shut down.
-type pipelines struct{ *raft.NetworkTransport }
+type pipelines struct {
+	*raft.NetworkTransport
+	absences *absences
+}
 
 // AppendEntriesPipeline implements raft.Transport.
 func (t pipelines) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {

@@ -90,7 +90,7 @@ func pipelineTo(t *testing.T, answer raft.AppendEntriesResponse) raft.AppendPipe
 			}
 		}
 	}()
-	p, err := pipelines{from}.AppendEntriesPipeline("n2", to.LocalAddr())
+	p, err := pipelines{NetworkTransport: from}.AppendEntriesPipeline("n2", to.LocalAddr())
 	if err != nil {
 		t.Fatal(err)
 	}
