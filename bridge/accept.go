@@ -370,7 +370,7 @@ func (b *Bridge) renew(s *submission) {
 func (b *Bridge) again(s *submission) {
 	b.renew(s)
 	if err := b.loadPolicy(); err != nil || b.policy.Load().version == s.account.version {
-		b.log.Error("policy in force is not usable here", "version", s.account.version, "err", err)
+		b.log.Debug("policy of the state not in force here", "version", s.account.version, "err", err) // each submit; what ails it is logged once
 		b.refuse(s, &smpp.StatusError{Status: smpp.StatusSysErr, Err: err})
 		return
 	}

@@ -60,6 +60,9 @@ type Config struct {
 	StatusOf func(err string) smpp.Status
 	// OnPolicy is called with each policy before it comes into force, e.g. to set up routes.
 	OnPolicy func(*configs.Policy) error
+	// HandOver gives leadership to another node, where this one leads and cannot use the policy; nil = it stays. Its error says
+	// why this node leads still.
+	HandOver func(ctx context.Context, node string) error
 	// QueueOctets bounds what sessions have submitted and is not answered; 0 = 64 MiB. Where it is full they
 	// are not read.
 	QueueOctets int64
@@ -90,8 +93,9 @@ type Bridge struct {
 	door      *doorMetrics
 
 	policy     atomic.Pointer[policy]
-	loading    sync.Mutex    // held while a policy is put into force
-	renewed    chan struct{} // capacity 1, for the dispatcher: a policy has come into force
+	misfit     atomic.Pointer[misfit] // nil = the last one tried was usable
+	loading    sync.Mutex             // held while a policy is put into force
+	renewed    chan struct{}          // capacity 1, for the dispatcher: a policy has come into force
 	batcher    *batcher
 	acks       *acks
 	operations *operations
@@ -142,6 +146,7 @@ func New(cfg Config) (*Bridge, error) {
 	if err := b.loadPolicy(); err != nil {
 		return nil, err
 	}
+	b.cluster.Answer(subjectPolicy, b.answerPolicy)
 	return b, nil
 }
 

@@ -47,6 +47,7 @@ func (b *Bridge) lead(ctx context.Context) error {
 	g.Go(func() error { return b.resolve(ctx) })
 	g.Go(func() error { return b.reap(ctx) })
 	g.Go(func() error { return b.adoptEarly(ctx) })
+	g.Go(func() error { return b.yieldUnusable(ctx) })
 	return g.Wait()
 }
 

@@ -41,7 +41,8 @@
 // out operations (operations.go); who answers submits that
 // waited for the API (ack.go), and at times one that moves the state's clock for it; the follower of the policy;
 // and, while this node leads, the dispatcher with one goroutine for each running call
-// (bounded by the routes' workers), its recorder of outcomes, the resolver, the reaper, and who looks at early reports (early.go).
+// (bounded by the routes' workers), its recorder of outcomes, the resolver, the reaper, who looks at early reports (early.go),
+// and who hands over where the policy is not usable (inforce.go).
 //
 // # One of several nodes
 //

@@ -1,7 +1,10 @@
 package bridge
 
 import (
+	"context"
+	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,4 +78,92 @@ func TestLeaderWithAnOlderPolicyGivesNothingUp(t *testing.T) {
 			t.Errorf("%d calls when the leader has its policy, want that it is sent again", got)
 		}
 	}, slowAt(10*time.Minute))
+}
+
+// stranger is a configuration in which only n3 can use newerPolicy until the others have learnt to.
+type stranger struct {
+	f      atomic.Pointer[fleet]
+	learnt atomic.Bool
+	tried  atomic.Int64
+}
+
+var errNoCredentials = errors.New("no credentials")
+
+func (s *stranger) change(c *Config) {
+	id := c.NodeID
+	c.OnPolicy = func(p *configs.Policy) error {
+		if !isNewer(p) || id == "n3" || s.learnt.Load() {
+			return nil
+		}
+		s.tried.Add(1)
+		return errNoCredentials
+	}
+}
+
+// handsOver lets leaders hand over, to the node that they ask for.
+func (s *stranger) handsOver(c *Config) {
+	c.HandOver = func(_ context.Context, node string) error {
+		f := s.f.Load()
+		f.lead(f.at(int(node[1] - '0')))
+		return nil
+	}
+}
+
+// TestNodeThatCannotUseThePolicy: it says that it is not ready, and hands leadership to one that can, which sends what was
+// accepted. It tries again now and then, not for each submit.
+func TestNodeThatCannotUseThePolicy(t *testing.T) {
+	var s stranger
+	inFleet(t, 3, func(t *testing.T, f *fleet) {
+		s.f.Store(f)
+		e, refused := f.at(3).bind("otp", smpp.Transceiver), f.at(2).bind("otp", smpp.Transceiver)
+		f.putPolicy(newerPolicy())
+		pass(2 * policyWithin)
+		for i, m := range f.members {
+			if err := m.Ready(); (err == nil) != (m.id == "n3") || err != nil && !errors.Is(err, errNoCredentials) {
+				t.Errorf("node %d is ready: %v", i+1, err)
+			}
+		}
+		n := e.accepted("新 hello")
+		pass(time.Second)
+		if got := f.at(3).status(n); got.State != store.StateSent {
+			t.Errorf("%v, ending %v err %q, want sent", got.State, got.Ending, got.Err)
+		}
+		for range 100 {
+			refused.submit("您的验证码是4711。")
+			if h, _ := refused.Expect(smpp.SubmitSMRespID); h.Status != smpp.StatusSysErr {
+				t.Fatalf("submit at a node that cannot use the policy: %v, want ESME_RSYSERR", h.Status)
+			}
+		}
+		if got := s.tried.Load(); got > 4 {
+			t.Errorf("the policy was tried %d times within 3 s on two nodes", got)
+		}
+		s.learnt.Store(true)
+		pass(2 * policyRetry)
+		for i, m := range f.members {
+			if err := m.Ready(); err != nil {
+				t.Errorf("node %d, when it can use the policy, is not ready: %v", i+1, err)
+			}
+		}
+		refused.accepted("新 hello")
+	}, s.change, s.handsOver)
+}
+
+// TestLeaderThatCannotUseThePolicy: where no node can be handed leadership, what the leader cannot judge waits until it can.
+func TestLeaderThatCannotUseThePolicy(t *testing.T) {
+	var s stranger
+	inFleet(t, 3, func(t *testing.T, f *fleet) {
+		e := f.at(3).bind("otp", smpp.Transceiver)
+		f.putPolicy(newerPolicy())
+		pass(time.Second)
+		n := e.accepted("新 hello")
+		pass(time.Minute)
+		if got := f.at(3).status(n); got.State != store.StateAccepted {
+			t.Errorf("%v, ending %v err %q, want accepted", got.State, got.Ending, got.Err)
+		}
+		s.learnt.Store(true)
+		pass(2 * policyRetry)
+		if got := f.at(3).status(n); got.State != store.StateSent {
+			t.Errorf("%v, ending %v err %q when the leader can use the policy, want sent", got.State, got.Ending, got.Err)
+		}
+	}, s.change)
 }

@@ -164,6 +164,7 @@ func (n *node) startBridge(start context.Context) error {
 		},
 		StatusOf:   func(err string) smpp.Status { return smpp.Status(aliyun.StatusOfErr(err)) },
 		OnPolicy:   n.setRoutes,
+		HandOver:   n.cluster.Transfer,
 		Retention:  n.opts.Retention.Std(),
 		Paused:     n.opts.Paused,
 		Log:        n.log,
