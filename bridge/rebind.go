@@ -25,7 +25,7 @@ var ErrSucceeded = errors.New("another process is this node: it announced itself
 // The state may have fewer: the leader gives the places of a node away that it has not heard of for a while. A
 // node that was cut off or frozen keeps its sessions meanwhile, and when it is back they get a place again, or, where the
 // account's places are taken by now, are unbound. The state may have more: a BindOpen whose outcome nobody awaits any more
-// can be applied behind the BindClose of its session, e.g. when it lay in the receive buffer of a leader that was frozen.
+// can be applied at any time, e.g. when it lay in the receive buffer of a leader that was frozen.
 //
 // Looking costs nothing but memory; only where the two differ, which a node that lags behind sees too, is the cluster asked
 // what holds. keepBinds returns ErrSucceeded when a later incarnation of this node is up.

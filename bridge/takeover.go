@@ -70,9 +70,11 @@ func (t *takeover) open(ctx context.Context, s *session, cmd *store.BindOpen) er
 		res, err := t.b.settle(ctx, cmd)
 		r, ok := res.(*store.BindResult)
 		ok = ok && r.OK
-		t.opened(s, ok || err != nil)
+		t.opened(s, ok)
 		if err != nil {
-			t.release(s) // it may have been recorded
+			// It may be recorded yet, and keepBinds will find it. Not to be released here: while there is no leader that
+			// would go on, for as many binds as ESMEs try meanwhile.
+			t.forget(s)
 			return err
 		}
 		if ok {

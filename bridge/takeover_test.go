@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -296,6 +297,40 @@ func (s *street) visit(unbinds bool) error {
 		e.Expect(smpp.UnbindRespID)
 	}
 	return nil
+}
+
+// TestBindsThatFailLeaveNothing: for as long as there is no leader, whatever ESMEs try, nothing is kept of a bind that
+// failed, and nothing is proposed for it. What of it may be in the log after all is found when it is there.
+func TestBindsThatFailLeaveNothing(t *testing.T) {
+	for name, what := range map[string]fate{"surely not in the log": refused, "not known": lost} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(t *testing.T, r *rig) {
+				s := newStreet(r)
+				r.node.decide(func(store.Command) fate { return what })
+				pass(time.Second)
+				before := runtime.NumGoroutine()
+				for i := range 50 {
+					e := s.from(fmt.Sprintf("192.0.2.%d", i))
+					e.Send(&smpp.Bind{Type: smpp.Receiver, SystemID: "any", Password: rigPassword, InterfaceVersion: 0x34})
+					pass(100 * time.Millisecond)
+					e.Close()
+				}
+				pass(20 * time.Second)
+				r.takeover.mu.Lock()
+				seats, bound := len(r.takeover.seats), len(r.takeover.tenancyLocked("any").sessions)
+				r.takeover.mu.Unlock()
+				if seats+bound > 0 {
+					t.Errorf("%d places and %d sessions are kept", seats, bound)
+				}
+				if n := runtime.NumGoroutine(); n > before+5 {
+					t.Errorf("%d goroutines, %d before", n, before)
+				}
+				if got := proposed[*store.BindClose](r.node); got > 0 {
+					t.Errorf("%d proposals to end binds that are not there", got)
+				}
+			})
+		})
+	}
 }
 
 // TestBindThatFailsIsReleased: its outcome stays unknown, its ESME goes; its place is free again.
