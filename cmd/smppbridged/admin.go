@@ -36,7 +36,7 @@ func (n *node) startAdmin(context.Context) error {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	addr, err := n.serveHTTP("admin HTTP", n.opts.HTTP.Listen, &http.Server{Handler: mux})
+	addr, err := n.serveHTTP("admin HTTP", n.opts.HTTP.Listen, &http.Server{Handler: guardAdmin(n.opts.HTTP.Listen, mux)})
 	n.httpAddr = addr
 	return err
 }
