@@ -20,10 +20,11 @@ var errLeaderChanged = errors.New("another node leads now")
 
 // leaderOnly says of the commands that are a leader's own acts: one who has lost leadership must not have
 // them committed through his successor. The successor would begin calls that nobody makes, call
-// attempts uncertain that it has just begun, or take the binds of a node that it hears well.
+// attempts uncertain that it has just begun, or take the binds of a node that it hears well. A Recover is
+// nobody's to propose: it is applied while no node runs.
 func leaderOnly(cmd store.Command) bool {
 	switch cmd.(type) {
-	case *store.Begin, *store.Lead, *store.Genesis, *store.NodeDown, *store.Raise, *store.Mark, *store.Verify:
+	case *store.Begin, *store.Lead, *store.Genesis, *store.NodeDown, *store.Raise, *store.Mark, *store.Verify, *store.Recover:
 		return true
 	}
 	return false

@@ -35,6 +35,7 @@ func TestWhoseCommands(t *testing.T) {
 	}
 	leaders := []store.Command{
 		&store.Begin{}, &store.Lead{}, &store.Genesis{}, &store.NodeDown{}, &store.Raise{}, &store.Mark{}, &store.Verify{},
+		&store.Recover{},
 	}
 	s := newSite(t, nil)
 	s.start()
