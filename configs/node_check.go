@@ -140,7 +140,7 @@ func (n *Node) checkCredentials(c *checker) {
 func (n *Node) Warnings() []string {
 	var w []string
 	if a := n.HTTP.Listen; a != "" && !isLoopback(a) {
-		w = append(w, "http.listen: the admin listener is not on loopback: whoever reaches "+a+" can read metrics, look up messages and profile the process")
+		w = append(w, "http.listen: the admin listener is not on loopback: whoever reaches "+a+" can read the whole state, with every text and number, pause sending, and remove members from the cluster")
 	}
 	if a := n.Callback.Listen; a != "" && !isLoopback(a) {
 		w = append(w, "callback.listen: reports and their secret cross the network in plain HTTP to "+a+": put a TLS proxy in front of it")

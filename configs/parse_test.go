@@ -191,6 +191,11 @@ func TestWarnings(t *testing.T) {
 	if w := n.Warnings(); len(w) != 2 || !strings.HasPrefix(w[0], "http.listen") || !strings.HasPrefix(w[1], "callback.listen") {
 		t.Errorf("got %q, want one for http.listen, one for callback.listen", w)
 	}
+	for _, harm := range []string{"every text and number", "remove members"} {
+		if w := n.Warnings(); !strings.Contains(w[0], harm) {
+			t.Errorf("http.listen: got %q, want that it says %q", w[0], harm)
+		}
+	}
 }
 
 func TestParsePolicyDefaults(t *testing.T) {
