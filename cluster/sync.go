@@ -285,9 +285,16 @@ func (n *Node) touch(ctx context.Context, seen glance) error {
 	return nil
 }
 
-func (n *Node) answerLease(context.Context, string, []byte) ([]byte, error) {
+// answerLease has who asks believe that its binds are its own for ReapAfter/3. So it must have been heard of
+// late enough for the reaper to wait that long: that it can ask does not say that it can be asked, and by
+// that the reaper goes.
+func (n *Node) answerLease(_ context.Context, from string, _ []byte) ([]byte, error) {
 	if n.lead.current() == nil {
 		return nil, ErrNotLeader
+	}
+	if from != n.cfg.NodeID && !n.sightings.get(from).heardWithin(n.cfg.ReapAfter-n.cfg.ReapAfter/3) {
+		n.sightings.hurry()
+		return nil, fmt.Errorf("node %s does not answer the leader", from)
 	}
 	age := n.lease.age()
 	if age >= n.cfg.ReapAfter {

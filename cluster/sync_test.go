@@ -50,6 +50,27 @@ func TestSyncSeesWhatWasAnswered(t *testing.T) {
 	wg.Wait()
 }
 
+// TestOnlyWhoAnswersIsInTouch: a node reaches the leader, which does not reach the node. The leader takes it for dead and
+// gives its receipts to others, so before that the node has to know.
+func TestOnlyWhoAnswersIsInTouch(t *testing.T) {
+	c := clustertest.New(t, 3, quick)
+	leader := c.LeaderOf(0, 1, 2)
+	deaf := (leader + 1) % 3
+	openBind(c, c.Peer(deaf).ID)
+	clustertest.Eventually(t, "the node to be in touch", c.Node(deaf).InTouch)
+	c.Node(deaf).Answer("pulse", func(context.Context, string, []byte) ([]byte, error) {
+		return nil, errors.New("not asked") // nor reached at all: the answer is not heard
+	})
+	clustertest.Eventually(t, "its binds to be removed", func() bool {
+		touch := c.Node(deaf).InTouch() // before the look at the binds: it is out of touch first
+		gone := len(c.Store(leader).NodeBinds(c.Peer(deaf).ID)) == 0
+		if gone && touch {
+			t.Error("its binds are gone, and it believes that it is in touch")
+		}
+		return gone
+	})
+}
+
 // TestSyncNeedsAMajority: a leader that is cut off may not know it yet. What it holds may be old.
 func TestSyncNeedsAMajority(t *testing.T) {
 	c := clustertest.New(t, 3, nil)
