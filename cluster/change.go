@@ -212,6 +212,9 @@ func (n *Node) probe(ctx context.Context, id, addr string) error {
 		return refused("node %s belongs to the cluster %s, this one is %s: stop it, empty its data directory, start it without bootstrap", id, p.cluster, own)
 	case p.cluster != "" && p.epoch != n.store.Epoch():
 		return refused("node %s has data of epoch %d, this is epoch %d: stop it, empty its data directory, start it without bootstrap", id, p.epoch, n.store.Epoch())
+	case p.cluster != "" && (p.leads || p.alone) && id != n.cfg.NodeID:
+		// Raft takes entries of the same index and term for the same, whoever wrote them.
+		return refused("node %s has a cluster of its own, of the name of this one: stop it, empty its data directory, start it without bootstrap", id)
 	case p.cluster == "" && p.founded:
 		return refused("node %s is about to begin a cluster of its own: stop it, empty its data directory, start it without bootstrap", id)
 	case p.version < ours:

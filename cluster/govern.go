@@ -46,8 +46,15 @@ func (n *Node) govern(r *reign) {
 }
 
 // promote gives a vote to the members that have none and have caught up. A node that lags or does not
-// answer would be counted in every majority.
+// answer would be counted in every majority. It is put off while members are changed: a node that is being
+// removed would come back, with a vote.
 func (n *Node) promote(ctx context.Context, _ *reign) error {
+	select {
+	case n.changing <- struct{}{}:
+		defer func() { <-n.changing }()
+	default:
+		return nil
+	}
 	own, _ := n.store.Applied()
 	for _, s := range n.servers() {
 		p := n.sightings.get(string(s.ID))

@@ -29,6 +29,7 @@ type pulse struct {
 	leads    bool // it leads, and has applied what was committed before
 	stranger bool // the one who asks is no member; of weight only if it leads
 	full     bool // its disk is nearly full: it is not to lead
+	alone    bool // it is the only voter of the cluster that it knows
 }
 
 // pulseFormat begins a pulse. What a later version has to say beyond these fields goes under another
@@ -41,12 +42,15 @@ const (
 	flagLeads
 	flagStranger
 	flagFull
-	flagsKnown = flagFounded | flagLeads | flagStranger | flagFull
+	flagAlone
+	flagsKnown = flagFounded | flagLeads | flagStranger | flagFull | flagAlone
 )
 
 func (p *pulse) encode() []byte {
 	flags := byte(0)
-	for bit, set := range map[byte]bool{flagFounded: p.founded, flagLeads: p.leads, flagStranger: p.stranger, flagFull: p.full} {
+	for bit, set := range map[byte]bool{
+		flagFounded: p.founded, flagLeads: p.leads, flagStranger: p.stranger, flagFull: p.full, flagAlone: p.alone,
+	} {
 		if set {
 			flags |= bit
 		}
@@ -64,7 +68,7 @@ func decodePulse(b []byte) (p pulse, err error) {
 	f := fields{b: b}
 	format, flags := f.octet(), f.octet()
 	p.founded, p.leads, p.stranger = flags&flagFounded != 0, flags&flagLeads != 0, flags&flagStranger != 0
-	p.full = flags&flagFull != 0
+	p.full, p.alone = flags&flagFull != 0, flags&flagAlone != 0
 	p.node, p.cluster = f.text(), f.text()
 	p.epoch, p.version, p.applied = f.number(), f.number(), f.number()
 	p.clock = int64(f.number())
@@ -146,6 +150,9 @@ func (n *Node) ownPulse() pulse {
 	p.mark, p.hash = n.store.Marked()
 	p.leads = n.reigning() != nil
 	p.full = n.diskLow()
+	others, _ := n.otherVoters()
+	own, member := n.server(n.cfg.NodeID)
+	p.alone = member && own.Suffrage == raft.Voter && len(others) == 0
 	return p
 }
 

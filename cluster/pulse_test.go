@@ -9,7 +9,7 @@ import (
 func TestPulseCodec(t *testing.T) {
 	want := pulse{
 		node: "n1", cluster: "abc", epoch: 3, version: 2, applied: 1 << 40, clock: 1_900_000_000_000_000_000,
-		mark: 77, hash: 1<<64 - 1, founded: true, leads: true, stranger: true,
+		mark: 77, hash: 1<<64 - 1, founded: true, leads: true, stranger: true, alone: true,
 	}
 	b := want.encode()
 	if got, err := decodePulse(b); err != nil || got != want {
