@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -192,7 +193,11 @@ func (w *witnesses) note(n *witness, origins []store.Origin, answer []byte, err 
 			t = &testimony{single: make(map[uint64]struct{})}
 			n.sessions[key] = t
 		}
-		t.upTo = max(t.upTo, binary.BigEndian.Uint64(said[1:]))
+		if upTo := binary.BigEndian.Uint64(said[1:]); upTo > t.upTo {
+			t.upTo = upTo
+			// What was told of receipts that another node delivers now is asked for by nobody.
+			maps.DeleteFunc(t.single, func(mark uint64, _ struct{}) bool { return mark <= upTo })
+		}
 		if said[0] == 1 && o.Mark > t.upTo {
 			t.single[o.Mark] = struct{}{}
 		}

@@ -218,3 +218,27 @@ func TestSessionsThatAreGoneAreForgotten(t *testing.T) {
 		}
 	})
 }
+
+// TestTestimonyIsNotKept: what was told of single answers, for receipts that have gone to another node meanwhile, goes when
+// all answers before are written.
+func TestTestimonyIsNotKept(t *testing.T) {
+	w := new(witnesses)
+	n := &witness{node: "n2", sessions: make(map[bound]*testimony)}
+	tell := func(mark, upTo uint64) {
+		said := binary.BigEndian.AppendUint64([]byte{1}, upTo)
+		w.note(n, []store.Origin{{Node: "n2", Incarnation: 1, Session: 1, Mark: mark}}, said, nil)
+	}
+	for mark := uint64(2); mark <= 500; mark++ {
+		tell(mark, 0)
+	}
+	tell(501, 400)
+	single := n.sessions[bound{1, 1}].single
+	if got := len(single); got != 101 {
+		t.Errorf("%d single answers are kept, want the 101 after the first 400", got)
+	}
+	for _, mark := range []uint64{2, 400, 401, 501} {
+		if !n.testified(&store.Origin{Incarnation: 1, Session: 1, Mark: mark}) {
+			t.Errorf("answer %d is forgotten", mark)
+		}
+	}
+}
