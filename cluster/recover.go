@@ -209,6 +209,10 @@ func (r *recovery) replay() error {
 	var batch []store.Entry
 	apply := func() error {
 		_, err := r.store.Apply(batch)
+		if errors.Is(err, store.ErrDiverged) {
+			err = fmt.Errorf("%w; recover another node that is left, or a backup; if there is none, "+
+				"a copy of this node's file, without its log, as if it were a backup", err)
+		}
 		batch = batch[:0]
 		return err
 	}
@@ -217,6 +221,11 @@ func (r *recovery) replay() error {
 		switch l.Type {
 		case raft.LogCommand:
 			e.Command = l.Data
+			if _, cmd, _ := store.Decode(l.Data); isVerify(cmd) { // which may fail: what comes before it is to be kept
+				if err := apply(); err != nil {
+					return err
+				}
+			}
 		case raft.LogConfiguration:
 			e.Configuration = l.Data
 		case raft.LogNoop, raft.LogBarrier:
@@ -233,6 +242,11 @@ func (r *recovery) replay() error {
 		err = apply()
 	}
 	return err
+}
+
+func isVerify(cmd store.Command) bool {
+	_, is := cmd.(*store.Verify)
+	return is
 }
 
 // beginEpoch applies the Recover and, in the same transaction, the configuration of this node alone.

@@ -210,6 +210,43 @@ func TestRecoverOfBackup(t *testing.T) {
 	}
 }
 
+// TestRecoverOfADivergedNode: its log says that most had another state. It is refused with a way out, and what it has can
+// be recovered without the log.
+func TestRecoverOfADivergedNode(t *testing.T) {
+	s := newSite(t, nil)
+	s.start()
+	eventually(t, "the cluster version", func() bool { return s.store.ClusterVersion() == store.Version })
+	s.stop()
+	acked := widow(t, s)
+	l := reopenLog(t, s)
+	last, _ := l.LastIndex()
+	term, _ := l.GetUint64([]byte(currentTermKey))
+	mark, verify := last+1, last+2
+	at := time.Now().UnixMilli()
+	err := l.StoreLogs([]*raft.Log{
+		{Index: mark, Term: term, Type: raft.LogCommand, Data: store.Encode(at, &store.Mark{})},
+		{Index: verify, Term: term, Type: raft.LogCommand, Data: store.Encode(at, &store.Verify{Mark: mark, Hash: 1})},
+	})
+	if err := errors.Join(err, l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // what was refused is refused again
+		_, err := s.recovers()
+		if !errors.Is(err, store.ErrDiverged) || !strings.Contains(err.Error(), "as if it were a backup") {
+			t.Fatalf("%v, want ErrDiverged and a way out", err)
+		}
+	}
+	if err := os.RemoveAll(s.config().Dir); err != nil {
+		t.Fatal(err)
+	}
+	rep, err := s.recovers()
+	if err != nil || !rep.Backup {
+		t.Fatalf("without the log: %+v, %v", rep, err)
+	}
+	s.start()
+	checkRecovered(t, s, acked)
+}
+
 func saveSnapshot(t *testing.T, st *store.Store, to string) {
 	t.Helper()
 	snap, err := st.Snapshot()
