@@ -33,14 +33,23 @@ func parseNode(name string, b []byte) (*Node, *checker) {
 // LoadNode reads the node's configuration in the file path, and fills in what depends on the machine: the host
 // name as node_id, the file's folder before relative paths, and systemd's credentials directory. The error is
 // [Faults] unless the file cannot be read.
-func LoadNode(path string) (*Node, error) {
+func LoadNode(path string) (*Node, error) { return loadNode(path, true) }
+
+// LoadStoppedNode reads the file for work on the data of a node that does not run. The files that it names are
+// left as they are written: systemd's credentials directory is there for the service only.
+func LoadStoppedNode(path string) (*Node, error) { return loadNode(path, false) }
+
+func loadNode(path string, files bool) (*Node, error) {
 	b, err := readDocument(path)
 	if err != nil {
 		return nil, err
 	}
 	n, c := parseNode(path, b)
 	if !c.faulty[""] {
-		n.resolve(c, filepath.Dir(path))
+		n.resolveID(c)
+		if files {
+			n.resolveFiles(c, filepath.Dir(path))
+		}
 	}
 	if err := c.err(); err != nil {
 		return nil, err
@@ -90,8 +99,8 @@ func readDocument(path string) ([]byte, error) {
 // credentialsDir is how a configuration names the folder of systemd's LoadCredential.
 const credentialsDir = "$CREDENTIALS_DIRECTORY"
 
-// resolve replaces what depends on the machine. dir is the configuration file's folder.
-func (n *Node) resolve(c *checker, dir string) {
+// resolveID has the host's name take the place of a missing node_id.
+func (n *Node) resolveID(c *checker) {
 	if n.NodeID == "" {
 		host, err := os.Hostname()
 		if err != nil || !IsNodeID(host) {
@@ -99,6 +108,10 @@ func (n *Node) resolve(c *checker, dir string) {
 		}
 		n.NodeID = host
 	}
+}
+
+// resolveFiles says where the files are. dir is the configuration file's folder.
+func (n *Node) resolveFiles(c *checker, dir string) {
 	tls := &n.SMPP.TLS
 	tls.CertFile = c.path("smpp.tls.cert_file", tls.CertFile, dir)
 	tls.KeyFile = c.path("smpp.tls.key_file", tls.KeyFile, dir)

@@ -20,7 +20,7 @@ type Node struct {
 
 	Credentials map[string]Credential `yaml:"credentials"` // where keys come from, by the name routes use
 	Retention   Duration              `yaml:"retention"`   // how long final messages can be looked up; default 72h
-	DrainTime   Duration              `yaml:"drain_time"`  // how long SIGTERM waits for sessions; default 20s
+	DrainTime   Duration              `yaml:"drain_time"`  // how long SIGTERM waits for sessions: longer than any ack_within; default 20s
 }
 
 // SMPP is the message centre's side.

@@ -44,7 +44,7 @@ Without --yes nothing is changed. It exits with 0 when the node can be started, 
 nothing was to be done or changed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := configs.LoadNode(file)
+			cfg, err := configs.LoadStoppedNode(file)
 			if err != nil {
 				return usageError{err}
 			}

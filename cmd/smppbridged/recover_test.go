@@ -18,7 +18,9 @@ import (
 func (s *system) recover(args ...string) (out string, err error) {
 	s.t.Helper()
 	config := filepath.Join(s.t.TempDir(), "node.yaml")
-	write(s.t, config, fmt.Sprintf("node_id: %s\ndata_dir: %s\ncallback: {listen: \"\"}\ncluster: {listen: %q}\n",
+	// The credentials are not there: systemd puts them there for the service, not for an operator.
+	write(s.t, config, fmt.Sprintf("node_id: %s\ndata_dir: %s\ncluster: {listen: %q}\n"+
+		"callback: {secret_file: $CREDENTIALS_DIRECTORY/callback}\ncredentials: {default: {source: file, file: $CREDENTIALS_DIRECTORY/key}}\n",
 		s.opts.NodeID, s.opts.DataDir, s.opts.Cluster.Listen))
 	var b strings.Builder
 	root := newRoot()
