@@ -113,9 +113,11 @@ func (c *Client) send(ctx context.Context, r *route, call bridge.Call) bridge.An
 		return answer("SendSms", failure{code: codeNoCredentials, detail: err.Error()}, c.now())
 	}
 	// The last look at the clock. A process that is frozen between here and the socket calls
-	// too late all the same; nothing in a process can prevent that.
+	// too late all the same; nothing in a process can prevent that. The wall clocks are compared, too: the
+	// monotonic one stands still with a machine that is suspended.
 	start := c.now()
-	if !call.Before.IsZero() && !start.Before(call.Before) {
+	late := !start.Before(call.Before) || start.Round(0).After(call.Before.Round(0))
+	if !call.Before.IsZero() && late {
 		return notCalled(codeTooLate)
 	}
 	f, bizID := r.sendSms(sdk, keys, call)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"smppbridge/bridge"
 	"smppbridge/store"
@@ -88,6 +89,8 @@ func TestSendNotCalled(t *testing.T) {
 		account bool
 	}{
 		{"too late", nil, func(c *bridge.Call) { c.Before = time.Now() }, store.OutcomeRetry, "too_late", false},
+		{"the machine stood still for an hour", nil, func(c *bridge.Call) { c.Before = setBy(time.Now().Add(time.Minute), -time.Hour) },
+			store.OutcomeRetry, "too_late", false},
 		{"context ended", ended, func(*bridge.Call) {}, store.OutcomeRetry, "canceled", false},
 		{"unknown route", nil, func(c *bridge.Call) { c.Route = "gone" }, store.OutcomeRetry, "no_route", true},
 		{"no keys", nil, func(c *bridge.Call) { c.Route = "keyless" }, store.OutcomeRetry, "no_credentials", true},
@@ -113,6 +116,18 @@ func TestSendNotCalled(t *testing.T) {
 	if n := calls.Load(); n != 0 {
 		t.Errorf("%d calls reached the server, want none", n)
 	}
+}
+
+// setBy returns t as a clock had shown it that was set by d before it, or stood still until after it: its monotonic
+// reading stays. No function of package time makes such a time.
+func setBy(t time.Time, d time.Duration) time.Time {
+	type layout struct {
+		wall uint64 // with a monotonic reading: 1 bit for that, 33 bits of seconds, 30 bits of nanoseconds
+		ext  int64
+		loc  *time.Location
+	}
+	(*layout)(unsafe.Pointer(&t)).wall += uint64(int64(d/time.Second)) << 30
+	return t
 }
 
 // noKeys are credentials that have none.
