@@ -35,7 +35,6 @@ func TestWhoseCommands(t *testing.T) {
 	}
 	leaders := []store.Command{
 		&store.Begin{}, &store.Lead{}, &store.Genesis{}, &store.NodeDown{}, &store.Raise{}, &store.Mark{}, &store.Verify{},
-		&store.Recover{},
 	}
 	s := newSite(t, nil)
 	s.start()
@@ -91,6 +90,26 @@ func TestRepeatedOrderIsDone(t *testing.T) {
 		err := s.node.Remove(context.Background(), "n2")
 		if (err == nil) != test.ok || errors.Is(err, ErrRefused) != test.refused || len(left) > 0 {
 			t.Errorf("%s: %v, %d answers left", test.name, err, len(left))
+		}
+	}
+}
+
+// TestFullDiskOfTheLeader: what is new is refused by the leader that has no room for it, whoever wants it proposed.
+func TestFullDiskOfTheLeader(t *testing.T) {
+	s := newSite(t, nil)
+	s.start()
+	s.node.diskFree.Store(s.node.cfg.MinFreeBytes - 1)
+	for _, test := range []struct {
+		cmd  store.Command
+		full bool
+	}{{acceptCommand(1, "one"), true}, {&store.Finish{}, false}} {
+		answer, err := s.node.answerPropose(context.Background(), "n2", store.Encode(0, test.cmd))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = decodeOutcome(answer)
+		if errors.Is(err, ErrDiskFull) != test.full || errors.Is(err, store.ErrNotProposed) != test.full || (err == nil) == test.full {
+			t.Errorf("%T: %v, want ErrDiskFull: %t", test.cmd, err, test.full)
 		}
 	}
 }
