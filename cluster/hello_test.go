@@ -61,6 +61,22 @@ func TestWhoMayConnect(t *testing.T) {
 	}
 }
 
+// TestStrangersAreLoggedOnce a minute for each host, however many names they give: nothing proves a name.
+func TestStrangersAreLoggedOnce(t *testing.T) {
+	var logs bytes.Buffer
+	l := openPortLogging(t, identity{node: "n1", cluster: "ours"}, &logs)
+	for i := range 20 {
+		d := openPort(t, identity{node: fmt.Sprint("x", i), cluster: "theirs"})
+		if _, err := d.connect(streamMesh, l.Addr().String(), "n1", patience); err == nil {
+			t.Fatal("a stranger is welcome")
+		}
+	}
+	_ = l.Close()
+	if got := strings.Count(logs.String(), "level=WARN"); got != 1 {
+		t.Errorf("%d warnings, want one", got)
+	}
+}
+
 func openPortLogging(t *testing.T, self identity, log io.Writer) *port {
 	t.Helper()
 	cfg := Config{Addr: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(log, nil))}.withDefaults()

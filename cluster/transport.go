@@ -129,7 +129,7 @@ func (p *port) greet(c net.Conn) {
 	kind, peer, err := welcome(conn, p.self())
 	p.greeted(conn)
 	if err != nil {
-		p.refused("refused a connection to the cluster port", peer.node, c.RemoteAddr(), err)
+		p.refused("refused a connection to the cluster port", c.RemoteAddr(), err)
 		conn.Close()
 		return
 	}
@@ -148,13 +148,14 @@ func (p *port) greet(c net.Conn) {
 	}
 }
 
-// refused tells the operator, once a minute for each host and cause.
-func (p *port) refused(msg, node string, addr net.Addr, err error) {
+// refused tells the operator, once a minute for each host and cause. The name that a stranger gives itself makes no
+// other cause: it may give a new one each time.
+func (p *port) refused(msg string, addr net.Addr, err error) {
 	if addr == nil || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
 		return // a probe that only looked whether the port is open
 	}
 	host, _, _ := net.SplitHostPort(addr.String())
-	if !p.refusals.over(msg+node+host, time.Now()) {
+	if !p.refusals.over(msg+host, time.Now()) {
 		return
 	}
 	p.cfg.Log.Warn(msg, "remote", addr.String(), "err", err)
@@ -200,7 +201,7 @@ func (p *port) connect(kind byte, addr, seeks string, timeout time.Duration) (*p
 	if err != nil {
 		err = fmt.Errorf("greet %s: %w", addr, err)
 		if errors.Is(err, errStranger) {
-			p.refused("a node is not what it should be", peer.node, c.RemoteAddr(), err)
+			p.refused("a node is not what it should be", c.RemoteAddr(), err)
 		}
 		conn.Close()
 		return nil, err
