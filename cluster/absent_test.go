@@ -86,3 +86,74 @@ func answering(t *testing.T, addr raft.ServerAddress) {
 		}
 	}()
 }
+
+// TestCommitIndexIsProven: no follower is told to commit what it has not been shown to have in common with the leader.
+func TestCommitIndexIsProven(t *testing.T) {
+	entries := []*raft.Log{{Index: 8}, {Index: 9}}
+	tests := []struct {
+		name                string
+		entries             []*raft.Log
+		prev, commit, wants uint64
+	}{
+		{"behind the entries", entries, 7, 8, 8},
+		{"the last entry", entries, 7, 9, 9},
+		{"beyond the entries", entries, 7, 12, 9},
+		{"beyond, without entries", nil, 7, 9, 7},
+		{"a heartbeat", nil, 0, 0, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := make(chan uint64, 2)
+			from, to := heeding(t, got)
+			req := raft.AppendEntriesRequest{Term: 3, PrevLogEntry: tt.prev, Entries: tt.entries, LeaderCommitIndex: tt.commit}
+			tr := pipelines{from, newAbsences(func(raft.ServerID, uint64) bool { return false })}
+			if err := tr.AppendEntries("n2", to, &req, &raft.AppendEntriesResponse{}); err != nil {
+				t.Fatal(err)
+			}
+			p, err := tr.AppendEntriesPipeline("n2", to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			if _, err := p.AppendEntries(&req, &raft.AppendEntriesResponse{}); err != nil {
+				t.Fatal(err)
+			}
+			for _, how := range []string{"one by one", "in a pipeline"} {
+				if c := <-got; c != tt.wants {
+					t.Errorf("%s: told to commit up to %d, want %d", how, c, tt.wants)
+				}
+			}
+			if req.LeaderCommitIndex != tt.commit {
+				t.Error("raft's own request was changed")
+			}
+		})
+	}
+}
+
+// heeding returns a transport, and the address of another that tells the commit indexes it is sent.
+func heeding(t *testing.T, got chan<- uint64) (from *raft.NetworkTransport, to raft.ServerAddress) {
+	t.Helper()
+	pair := make([]*raft.NetworkTransport, 2)
+	for i := range pair {
+		tr, err := raft.NewTCPTransport("127.0.0.1:0", nil, 1, patience, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tr.Close() })
+		pair[i] = tr
+	}
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	go func() { // ends with the test
+		for {
+			select {
+			case r := <-pair[1].Consumer():
+				got <- r.Command.(*raft.AppendEntriesRequest).LeaderCommitIndex
+				r.Respond(&raft.AppendEntriesResponse{Term: 3, Success: true}, nil)
+			case <-over:
+				return
+			}
+		}
+	}()
+	return pair[0], pair[1].LocalAddr()
+}

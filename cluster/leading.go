@@ -35,8 +35,9 @@ func (n *Node) verifyLeader(ctx context.Context) (term uint64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan error, len(others))
+	asked := term // the result may be set while the last one is being asked
 	for _, id := range others {
-		if !n.mesh.spawn(func() { answers <- n.askTerm(ctx, id, term) }) {
+		if !n.mesh.spawn(func() { answers <- n.askTerm(ctx, id, asked) }) {
 			return 0, ErrShutdown
 		}
 	}

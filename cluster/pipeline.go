@@ -36,6 +36,11 @@ type pipeline struct {
 	closed  chan struct{} // by Close
 }
 
+// AppendEntries implements raft.AppendPipeline.
+func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	return p.AppendPipeline.AppendEntries(provenCommit(args), resp)
+}
+
 // pass hands the answers on.
 func (p *pipeline) pass() {
 	for {
