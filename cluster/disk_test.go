@@ -110,13 +110,13 @@ func TestSnapshotThatDoesNotFit(t *testing.T) {
 // TestLowDiskHandsOver: a leader whose disk is nearly full gives the lead to a node that has space, and does not get it
 // back.
 func TestLowDiskHandsOver(t *testing.T) {
-	const low = 6 << 20
-	c := clustertest.New(t, 3, onDisk("n3", smallDisk(t, 8<<20), low))
+	const low = 90 << 20 // what is written until the next look at the disk fits into it
+	c := clustertest.New(t, 3, onDisk("n3", smallDisk(t, 96<<20), low))
 	c.Eventually("the third to lead", func() bool {
 		leader := c.Leader()
 		return leader == 2 || c.Node(leader).Transfer(patient(t), "n3") == nil && c.Leader() == 2
 	})
-	l := startLoad(t, 4, 16<<10, c.Node(0), c.Node(1), c.Node(2))
+	l := startLoad(t, 4, 8<<10, c.Node(0), c.Node(1), c.Node(2))
 	c.Eventually("another to lead", func() bool { return c.Leader() != 2 })
 	l.more(t, 20)
 	l.end()
