@@ -38,8 +38,8 @@ var errClockOff = errors.New("this node's clock is off: a majority of the voters
 // tomorrow would be tomorrow for good.
 //
 // Nor does this one go back while the node leads: where the wall clock is behind it, which nobody
-// outvotes, it goes on at half speed until the other has caught up. If it stood still, no bucket of a
-// limit would fill, and nothing would become due.
+// outvotes, it stands still for a moment, or goes on at half speed until the other has nearly caught up. If it
+// stood still for long, no bucket of a limit would fill, and nothing would become due.
 type steadyClock struct {
 	wall     func() time.Time
 	outvoted func() bool
@@ -73,8 +73,10 @@ func (c *steadyClock) now() time.Time {
 		switch step := time.Duration(wall.UnixNano() - steady.UnixNano()); {
 		case step.Abs() > maxClockStep && c.outvoted():
 			shown = steady
-		case step < 0 && slow.UnixNano() > wall.UnixNano() && c.leading():
+		case step < -maxClockStep && slow.UnixNano() > wall.UnixNano() && c.leading():
 			shown = slow
+		case step < 0 && c.anchor.UnixNano() > wall.UnixNano() && c.leading():
+			shown = c.anchor
 		}
 	}
 	c.anchor, c.at = shown, now

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -276,3 +277,8 @@ func script(t *testing.T, text string) (history []porcupine.Operation) {
 	}
 	return history
 }
+
+// quantum is how coarse the clock of these tests is, so that most requests know the time they were applied at.
+const quantum = 200 * time.Millisecond
+
+func coarse() time.Time { return time.Now().Truncate(quantum) }

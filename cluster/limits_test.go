@@ -21,7 +21,10 @@ import (
 // happened once between its beginning and its end (promise 5). Proposals whose outcome is unknown are
 // repeated with their token or given up; what became of those shows the state at the end.
 func TestLimitsAreLinearizable(t *testing.T) {
-	c := clustertest.New(t, 3, quick)
+	c := clustertest.New(t, 3, func(cfg *cluster.Config) {
+		quick(cfg)
+		cfg.Now = coarse
+	})
 	s := newStorm(t, c)
 	ctx, cancel := context.WithCancel(context.Background())
 	var lanes sync.WaitGroup
@@ -168,12 +171,12 @@ func (l *lane) seat() *seat {
 
 // ask begins a request.
 func (l *lane) ask(b *budget) *request {
-	return &request{budget: b, lane: l.id, call: time.Since(l.began), wish: wish{from: time.Now().UnixMilli()}}
+	return &request{budget: b, lane: l.id, call: time.Since(l.began), wish: wish{from: coarse().UnixMilli()}}
 }
 
 // note ends a request.
 func (l *lane) note(r *request) {
-	r.back, r.until = time.Since(l.began), time.Now().UnixMilli()
+	r.back, r.until = time.Since(l.began), coarse().UnixMilli()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.requests = append(l.requests, r)
