@@ -14,13 +14,13 @@ import (
 func floodCases() []hostileCase {
 	link := octetsOf(1, &smpp.EnquireLink{})
 	return []hostileCase{
-		{"submits whose answers are not read", unread(octetsOf(1, good()))},
-		{"enquire_links whose answers are not read", unread(link)},
-		{"queries whose answers are not read", unread(octetsOf(1, &smpp.QuerySM{MessageID: "00000fffff"}))},
-		{"unknown commands whose answers are not read", unread(withBody(0xBAD, 1, ""))},
+		{"submits whose answers are not read", unread(octetsOf(1, good()), false)},
+		{"enquire_links whose answers are not read", unread(link, false)},
+		{"queries whose answers are not read", unread(octetsOf(1, &smpp.QuerySM{MessageID: "00000fffff"}), true)},
+		{"unknown commands whose answers are not read", unread(withBody(0xBAD, 1, ""), false)},
 		{"submit_multi whose answers are not read", unread(octetsOf(1, multiOf(254, func(i int) smpp.Destination {
 			return smpp.Destination{Addr: fmt.Sprint("bad", i)}
-		})))},
+		})), false)},
 		{"enquire_links", flood("mark", 4, 25_000, link, 0)},
 		{"submits", flood("mark", 4, 2_500, octetsOf(1, good()), 0)},
 		{"submits above the account's rate", flood("slow", 4, 2_500, octetsOf(1, good()), 0, smpp.StatusThrottled)},
@@ -53,7 +53,8 @@ const mostTaken = 64 << 20
 // unread sends b again and again and reads nothing. The node must stop reading, and then cut; how long the answers
 // take to fill the kernel's buffers depends on how busy the machine is, so that there is time while it goes on. That it
 // has cut is asked of the node: its RST may not fit into the window of one who does not read.
-func unread(b []byte) func(*testing.T, *hostile) {
+// waits says that the answers wait for the leader: then the node may be content to read no more, before they fill anything.
+func unread(b []byte, waits bool) func(*testing.T, *hostile) {
 	return func(t *testing.T, h *hostile) {
 		a := h.attackAs(t, "mallory", smpp.Transceiver)
 		before := h.ends(t, "slow_reader")
@@ -74,6 +75,10 @@ func unread(b []byte) func(*testing.T, *hostile) {
 			}
 			if time.Since(moved) > 3*attackPatience || written > mostTaken {
 				v, err := h.figure("smppbridge_smpp_connections", "smppbridge_smpp_buffered_bytes")
+				if waits && written <= mostTaken && err == nil {
+					t.Logf("read no further after %d octets: back-pressure; connections and buffered octets: %v", written, v)
+					return
+				}
 				t.Fatalf("not cut after %d octets; the node has %v connections and buffered octets, %v", written, v, err)
 			}
 		}
