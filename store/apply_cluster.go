@@ -10,7 +10,7 @@ func (t *txn) genesis(c *Genesis) None {
 	if t.meta.named != 0 || !validClusterID(c.ClusterID) {
 		return None{}
 	}
-	t.cluster, t.meta.named = strings.Clone(c.ClusterID), 1
+	t.cluster, t.meta.named, t.meta.lineage = strings.Clone(c.ClusterID), 1, c.Lineage
 	t.put(bktMeta, []byte(metaCluster), []byte(t.cluster))
 	t.view.cluster = t.cluster
 	return None{}

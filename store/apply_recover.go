@@ -12,7 +12,7 @@ import (
 func (t *txn) recover(c *Recover) None {
 	m := &t.meta
 	t.put(bktMeta, epochKey(m.epoch), append(key8(m.nextAttempt), key8(uint64(t.at))...))
-	m.epoch++
+	m.epoch, m.lineage = m.epoch+1, c.Lineage
 	for _, next := range []*uint64{&m.nextNumber, &m.nextAttempt, &m.nextReceipt, &m.nextOrphan, &m.nextSend} {
 		*next += c.Leap
 	}

@@ -28,9 +28,10 @@ func unnamed(t *testing.T) *harness {
 // TestGenesisNamesTheCluster: nodes whatever their options, by log or by snapshot, spell OutIds alike.
 func TestGenesisNamesTheCluster(t *testing.T) {
 	plain, named := unnamed(t), newHarness(t) // one without an id, one with "test"
-	if got := plain.ClusterID() + named.ClusterID(); got != "" {
-		t.Errorf("cluster id %q before Genesis", got)
+	if got := plain.ClusterID() + named.ClusterID(); got != "" || plain.Lineage() != (Lineage{}) {
+		t.Errorf("cluster id %q, lineage %s before Genesis", got, plain.Lineage())
 	}
+	lineage := Lineage{1, 15: 2}
 	n := plain.accept(message("shop"))[0]
 	if a := plain.begin(n); a.ID != 0 || a.OutID != "" || a.Members[0].Granted {
 		t.Errorf("begun before Genesis: %+v", a)
@@ -38,17 +39,17 @@ func TestGenesisNamesTheCluster(t *testing.T) {
 	plain.want(n, StateAccepted, ActionSend)
 	named.accept(message("shop"))
 	for _, h := range []*harness{plain, named} {
-		h.apply(&Genesis{ClusterID: "Not one"}) // nothing that could be proposed stops a node
-		h.apply(&Genesis{ClusterID: "blue"})
-		h.apply(&Genesis{ClusterID: "red"})
-		if h.ClusterID() != "blue" || h.OutID(10) != "blue-1-a" {
-			t.Errorf("named %q, OutId %s", h.ClusterID(), h.OutID(10))
+		h.apply(&Genesis{ClusterID: "Not one", Lineage: Lineage{9}}) // nothing that could be proposed stops a node
+		h.apply(&Genesis{ClusterID: "blue", Lineage: lineage})
+		h.apply(&Genesis{ClusterID: "red", Lineage: Lineage{9}})
+		if h.ClusterID() != "blue" || h.Lineage() != lineage || h.OutID(10) != "blue-1-a" {
+			t.Errorf("named %q, lineage %s, OutId %s", h.ClusterID(), h.Lineage(), h.OutID(10))
 		}
 		if a := h.begin(n); a.OutID != "blue-1-1" {
 			t.Errorf("begun as %q", a.OutID)
 		}
 		h.restart()
-		if a, err := h.AttemptByOutID("blue-1-1"); err != nil || a.Members[0].Number != n || h.ClusterID() != "blue" {
+		if a, err := h.AttemptByOutID("blue-1-1"); err != nil || a.Members[0].Number != n || h.ClusterID() != "blue" || h.Lineage() != lineage {
 			t.Errorf("after a restart: %+v, %v", a, err)
 		}
 	}
@@ -57,13 +58,18 @@ func TestGenesisNamesTheCluster(t *testing.T) {
 	if _, err := joins.Apply([]Entry{{Index: 1, Term: 1, Configuration: []byte("conf")}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := joins.Restore(bytes.NewReader(plain.snapshot())); err != nil || joins.ClusterID() != "blue" {
+	if err := joins.Restore(bytes.NewReader(plain.snapshot())); err != nil || joins.ClusterID() != "blue" || joins.Lineage() != lineage {
 		t.Errorf("joined: %q, %v", joins.ClusterID(), err)
 	}
 	other := newHarness(t)
 	other.apply(&Genesis{ClusterID: "green"})
 	if err := other.Restore(bytes.NewReader(plain.snapshot())); err == nil || other.ClusterID() != "green" {
 		t.Errorf("a snapshot of another cluster: %v", err)
+	}
+	namesake := newHarness(t) // another began under the same name
+	namesake.apply(&Genesis{ClusterID: "blue", Lineage: Lineage{9}})
+	if err := namesake.Restore(bytes.NewReader(plain.snapshot())); err == nil || namesake.Lineage() != (Lineage{9}) {
+		t.Errorf("a snapshot of another cluster of the same name: %v", err)
 	}
 }
 

@@ -173,6 +173,11 @@ func (d *decoder) uint64() uint64 {
 	return 0
 }
 
+func (d *decoder) lineage() (l Lineage) {
+	copy(l[:], d.take(len(l)))
+	return l
+}
+
 // octets reads octets of which at most limit may be there. They are part of b; nil when there are
 // none.
 func (d *decoder) octets(limit int) []byte {

@@ -220,7 +220,7 @@ func TestGoldenRecords(t *testing.T) {
 		{Kind: RuleRolling, Limit: 100, Period: 60_000}, {Kind: RuleLevel, Limit: 100},
 	}})
 	result := &AcceptResult{Items: []AcceptItem{{Code: AcceptOK, Number: 300}, {Code: AcceptOverLimit, Limit: 2}, {Code: AcceptOK, Number: 301}, {Code: AcceptDuplicate, Number: 12}}}
-	mt := meta{clusterVersion: 1, epoch: 2, index: 3, term: 4, clock: t0, nextNumber: 5, states: [stateCount]uint64{0, 1, 2}}
+	mt := meta{clusterVersion: 1, epoch: 2, index: 3, term: 4, clock: t0, nextNumber: 5, lineage: Lineage{1, 15: 2}, states: [stateCount]uint64{0, 1, 2}}
 	records := []struct {
 		name string
 		b    []byte

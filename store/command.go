@@ -204,7 +204,10 @@ type Purge struct {
 
 // Genesis names a cluster that has no name yet; a second one changes nothing. Every log begins with it,
 // so that all nodes spell OutIds alike.
-type Genesis struct{ ClusterID string }
+type Genesis struct {
+	ClusterID string
+	Lineage   Lineage
+}
 
 // NodeDown says that the leader has not heard of a node for too long: the binds of that incarnation are
 // removed. Its tokens stay, because it may live and ask again.
@@ -231,8 +234,9 @@ type Verify struct {
 // have sent is not known here. Numbers, attempts and the rest leap by Leap, and every message that may
 // have been sent is uncertain and due to be resolved at DueAt.
 type Recover struct {
-	Leap  uint64
-	DueAt int64
+	Leap    uint64
+	DueAt   int64
+	Lineage Lineage // another one than ever before
 }
 
 func (*Accept) kind() Kind    { return KindAccept }

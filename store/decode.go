@@ -85,7 +85,7 @@ func (d *decoder) nodeCommand(kind Kind) Command {
 	case KindLead:
 		return &Lead{Node: d.string(maxString), DueAt: d.time()}
 	case KindGenesis:
-		return &Genesis{ClusterID: d.string(maxString)}
+		return &Genesis{ClusterID: d.string(maxString), Lineage: d.lineage()}
 	case KindNodeDown:
 		return &NodeDown{Node: d.string(maxString), Incarnation: d.uvarint()}
 	case KindRaise:
@@ -95,7 +95,7 @@ func (d *decoder) nodeCommand(kind Kind) Command {
 	case KindVerify:
 		return &Verify{Mark: d.uvarint(), Hash: d.uvarint()}
 	case KindRecover:
-		return &Recover{Leap: d.upTo(maxLeap), DueAt: d.time()}
+		return &Recover{Leap: d.upTo(maxLeap), DueAt: d.time(), Lineage: d.lineage()}
 	}
 	return nil
 }

@@ -59,9 +59,12 @@
 // resolves looks for it among all that was sent to the phone. A message that was never begun here gets an
 // attempt of the new epoch without a route, under which its report can be applied.
 //
+// Genesis and Recover carry a Lineage, drawn by who proposes them. Two files of one cluster id and epoch are
+// of one history only if they have it in common: a snapshot of another lineage is not taken over.
+//
 // # The file
 //
-//	meta      the applied index, counters, cursors, Raft's configuration, schema, cluster id, where epochs ended
+//	meta      the applied index, counters, cursors, Raft's configuration, schema, cluster id, lineage, where epochs ended
 //	tokens    node, incarnation, seq → result of an Accept, while its node may ask again
 //	nodes     node → its incarnation
 //	messages  number → the message as it was accepted (message_codec.go)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 )
@@ -116,7 +117,7 @@ func (d *driver) cluster() Command {
 	case 0:
 		return &Raise{Version: uint64(d.pick(3))}
 	case 1:
-		return &Genesis{ClusterID: []string{"test", "Test", ""}[d.pick(3)]}
+		return &Genesis{ClusterID: []string{"test", "Test", ""}[d.pick(3)], Lineage: d.lineage()}
 	case 2:
 		return &Mark{}
 	case 3:
@@ -127,9 +128,15 @@ func (d *driver) cluster() Command {
 		return &Verify{Mark: index, Hash: hash}
 	case 4:
 		d.seq = 0
-		return &Recover{Leap: uint64(d.pick(3)), DueAt: d.soon()}
+		return &Recover{Leap: uint64(d.pick(3)), DueAt: d.soon(), Lineage: d.lineage()}
 	}
 	return &NodeDown{Node: "n1", Incarnation: d.inc - uint64(d.pick(4)/3)}
+}
+
+// lineage returns one that is not drawn again.
+func (d *driver) lineage() (l Lineage) {
+	binary.BigEndian.PutUint64(l[:], d.h.index+1)
+	return l
 }
 
 func (d *driver) accept() Command {

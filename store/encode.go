@@ -98,7 +98,8 @@ func appendNodeCommand(b []byte, c Command) []byte {
 func appendClusterCommand(b []byte, c Command) []byte {
 	switch c := c.(type) {
 	case *Genesis:
-		return appendString(b, c.ClusterID, maxString)
+		b = appendString(b, c.ClusterID, maxString)
+		return append(b, c.Lineage[:]...)
 	case *Raise:
 		return binary.AppendUvarint(b, c.Version)
 	case *Mark:
@@ -108,7 +109,8 @@ func appendClusterCommand(b []byte, c Command) []byte {
 		return binary.AppendUvarint(b, c.Hash)
 	case *Recover:
 		b = binary.AppendUvarint(b, min(c.Leap, maxLeap))
-		return appendTime(b, c.DueAt)
+		b = appendTime(b, c.DueAt)
+		return append(b, c.Lineage[:]...)
 	}
 	panic(fmt.Sprintf("store: Encode: command %T", c))
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion numbers the layout of the file. A file of another layout is refused.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // The keys of the bucket meta.
 const (
@@ -50,6 +50,8 @@ type meta struct {
 	markIndex uint64 // of the last Mark
 	markHash  uint64 // at the last Mark
 
+	lineage Lineage // of the last Recover, or of Genesis
+
 	states [stateCount]uint64  // messages by State
 	due    [actionCount]uint64 // entries of due by Action
 }
@@ -76,7 +78,7 @@ func (m *meta) encode(b []byte) []byte {
 	for _, f := range m.fields() {
 		b = binary.AppendUvarint(b, *f)
 	}
-	return b
+	return append(b, m.lineage[:]...)
 }
 
 func decodeMeta(b []byte) (meta, error) {
@@ -85,6 +87,7 @@ func decodeMeta(b []byte) (meta, error) {
 	for _, f := range m.fields() {
 		*f = d.uvarint()
 	}
+	m.lineage = d.lineage()
 	return m, d.end()
 }
 

@@ -20,7 +20,7 @@ type broken struct {
 
 func newBroken(t *testing.T) *broken {
 	h := &broken{harness: newHarness(t), outIDs: map[Number]string{}}
-	h.apply(&Genesis{ClusterID: "blue"})
+	h.apply(&Genesis{ClusterID: "blue", Lineage: Lineage{1}})
 	h.apply(&Raise{Version: 2})
 	h.apply(&NodeUp{Node: "n1", Incarnation: 5})
 	h.apply(&BindOpen{Bind: Bind{Node: "n1", Incarnation: 5, Session: 1, Account: "shop"}})
@@ -64,7 +64,8 @@ func TestRecoverHoldsWhatMayHaveBeenSent(t *testing.T) {
 	before := h.machine.meta
 	outbox := len(h.outbox("shop"))
 	h.now += 1000
-	h.apply(&Recover{Leap: leap, DueAt: h.now + 500})
+	lineage := Lineage{7, 15: 8}
+	h.apply(&Recover{Leap: leap, DueAt: h.now + 500, Lineage: lineage})
 	for restarted := range 2 {
 		for _, n := range []Number{h.accepted, h.soon, h.sending, h.sent, h.retry, h.uncertain, h.whole} {
 			st := h.want(n, StateUncertain, ActionResolve)
@@ -80,8 +81,9 @@ func TestRecoverHoldsWhatMayHaveBeenSent(t *testing.T) {
 		h.want(h.final, StateFinal, 0)
 		h.want(h.part, StatePart, ActionParts)
 		h.want(h.joined, StateJoined, 0)
-		if len(h.AllBinds()) != 0 || len(h.Nodes()) != 0 || h.Figures().Binds != 0 || h.Epoch() != 2 || h.ClusterID() != "blue" {
-			t.Errorf("restarted %d: binds %+v, nodes %v, epoch %d", restarted, h.AllBinds(), h.Nodes(), h.Epoch())
+		if len(h.AllBinds()) != 0 || len(h.Nodes()) != 0 || h.Figures().Binds != 0 || h.Epoch() != 2 || h.ClusterID() != "blue" ||
+			h.Lineage() != lineage {
+			t.Errorf("restarted %d: binds %+v, nodes %v, epoch %d, lineage %s", restarted, h.AllBinds(), h.Nodes(), h.Epoch(), h.Lineage())
 		}
 		if at, err := h.Recovered(); err != nil || at != h.now {
 			t.Errorf("recovered at %d, want %d: %v", at, h.now, err)
@@ -147,21 +149,31 @@ func TestHeldIsResolved(t *testing.T) {
 }
 
 // TestSnapshotOfAnotherHistory: a node that a recovery gave up neither takes the new cluster's state for its
-// own past nor gives the new cluster its own.
+// own past nor gives the new cluster its own, however far either has come; nor do two that were recovered
+// apart, in the same epoch.
 func TestSnapshotOfAnotherHistory(t *testing.T) {
-	given, kept := newBroken(t), newBroken(t)
+	given, kept, apart := newBroken(t), newBroken(t), newBroken(t)
 	before := kept.snapshot()
-	kept.apply(&Recover{Leap: leap, DueAt: kept.now})
+	kept.apply(&Recover{Leap: leap, DueAt: kept.now, Lineage: Lineage{2}})
 	first := kept.snapshot()
+	apart.apply(&Recover{Leap: leap, DueAt: apart.now, Lineage: Lineage{3}})
+	behind := newBroken(t)
 	for range 5 {
 		given.accept(message("shop"))
+		apart.accept(message("shop"))
 	}
 	for name, tt := range map[string]struct {
 		h   *harness
 		raw []byte
-	}{"the given up one takes": {given.harness, first}, "the new one takes": {kept.harness, given.snapshot()}} {
+	}{
+		"the given up one takes":           {given.harness, first},
+		"one that was not so far takes":    {behind.harness, first},
+		"the new one takes":                {kept.harness, given.snapshot()},
+		"the new one takes another's":      {kept.harness, apart.snapshot()},
+		"another takes that of one behind": {apart.harness, first},
+	} {
 		want := tt.h.sum()
-		if err := tt.h.Restore(bytes.NewReader(tt.raw)); err == nil || !strings.Contains(err.Error(), "epoch") || tt.h.sum() != want {
+		if err := tt.h.Restore(bytes.NewReader(tt.raw)); err == nil || !strings.Contains(err.Error(), "lineage 02") || tt.h.sum() != want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -169,10 +181,9 @@ func TestSnapshotOfAnotherHistory(t *testing.T) {
 	if err := kept.Restore(bytes.NewReader(before)); err != nil || kept.sum() != want {
 		t.Errorf("its own past: %v", err)
 	}
-	behind := newHarness(t) // of the new cluster, when it was told to catch up
-	behind.apply(&Genesis{ClusterID: "blue"})
-	if err := behind.Restore(bytes.NewReader(first)); err != nil || behind.Epoch() != 2 {
-		t.Errorf("one that is behind: epoch %d, %v", behind.Epoch(), err)
+	fresh := newHarness(t)
+	if err := fresh.Restore(bytes.NewReader(first)); err != nil || fresh.Epoch() != 2 || fresh.Lineage() != (Lineage{2}) {
+		t.Errorf("one without a past: epoch %d, lineage %s, %v", fresh.Epoch(), fresh.Lineage(), err)
 	}
 }
 

@@ -121,9 +121,10 @@ func (s *Store) takeOver(path string) error {
 		return err
 	case s.foreign(&h):
 		return fmt.Errorf("the snapshot is of cluster %q, this node of %q", h.cluster, s.machine.cluster)
-	case s.otherEpoch(&h):
-		return fmt.Errorf("the snapshot is of epoch %d at index %d, this node of epoch %d at %d: one of them was given up by a recovery, its data must go",
-			h.meta.epoch, h.meta.index, s.machine.meta.epoch, s.machine.meta.index)
+	case s.otherLineage(&h):
+		return fmt.Errorf("the snapshot is of epoch %d, lineage %s, at index %d, this node of epoch %d, lineage %s, at %d: they parted at a recovery, "+
+			"one of the two is to be given up: empty its data directory and join it again",
+			h.meta.epoch, h.meta.lineage, h.meta.index, s.machine.meta.epoch, s.machine.meta.lineage, s.machine.meta.index)
 	case h.meta.index <= s.machine.meta.index:
 		s.log.Info("snapshot is not ahead of the state, kept the state", "index", h.meta.index)
 		return os.Remove(path)
@@ -150,13 +151,6 @@ func (s *Store) foreign(h *header) bool {
 		return false
 	}
 	return m.named != 0 || h.meta.named == 0
-}
-
-// otherEpoch reports whether a file is of a history that parted from the state's at a Recover: then their
-// indexes say nothing about which is ahead.
-func (s *Store) otherEpoch(h *header) bool {
-	m := &s.machine.meta
-	return h.meta.epoch != m.epoch && m.index > 0 && (h.meta.epoch > m.epoch) != (h.meta.index > m.index)
 }
 
 // receive writes r to a file and syncs it.

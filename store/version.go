@@ -64,6 +64,30 @@ func (s *Store) Epoch() uint64 {
 	return s.view.meta.epoch
 }
 
+// A Lineage is drawn by chance when a cluster begins, and anew for each Recover. By it histories are told
+// apart that go on from one state under the same cluster id and in the same epoch: those of two nodes, for
+// instance, each of which was recovered by itself.
+type Lineage [16]byte
+
+// String spells the first octets: enough for people to tell two apart.
+func (l Lineage) String() string { return fmt.Sprintf("%x", l[:4]) }
+
+// Lineage returns the lineage that the last Recover began, or Genesis; zero before it.
+func (s *Store) Lineage() Lineage {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.view.meta.lineage
+}
+
+// otherLineage reports whether a file is of a history that parted from the state's at a Recover, or began
+// apart from it: then their indexes say nothing about which is ahead. A snapshot from before the last
+// Recover may be of our own past and changes nothing, as any that is not ahead.
+func (s *Store) otherLineage(h *header) bool {
+	m := &s.machine.meta
+	past := h.meta.epoch < m.epoch && h.meta.index <= m.index
+	return m.named != 0 && h.meta.lineage != m.lineage && !past
+}
+
 // Marked returns the index of the last Mark and the hash that was noted at it; 0 before the first.
 func (s *Store) Marked() (index, hash uint64) {
 	s.mu.RLock()
