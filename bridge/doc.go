@@ -37,7 +37,7 @@
 // in flight; the courier, one goroutine for each account that had a receiver here, one for each bind that is being
 // released, one for each other node that is asked about answers, at times one for each account and node that is asked what
 // it delivers, and those that ask silent sessions whether they live (takeover.go, 256 for an account at most); the
-// keeper of the door (refused.go), and that of the binds (rebind.go), which at times has 64 proposals under way; nine that carry
+// keeper of the door (refused.go), and that of the binds (rebind.go), which at times has 64 proposals under way; 129 that carry
 // out operations (operations.go); who answers submits that
 // waited for the API (ack.go), and at times one that moves the state's clock for it; the follower of the policy;
 // and, while this node leads, the dispatcher with one goroutine for each running call

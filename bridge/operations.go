@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,10 +13,13 @@ import (
 )
 
 // The bounds of operations on messages that were accepted before. What waits beyond them holds up the
-// reader of its session, and nobody else's. Workers spend their time waiting for the leader, several for one answer.
+// reader of its session, and nobody else's. Workers spend their time waiting for the leader, many for one answer.
 const (
-	operationWorkers = 8
-	operationsQueued = 64
+	operationWorkers   = 128
+	operationsUnderWay = operationWorkers / 2 // of one account, so that it cannot hold up all workers
+	operationsQueued   = 256                  // of one account, until they are answered
+	operationsLarge    = 16                   // of those, longer ones
+	largeOperation     = 1 << 10              // octets of text that make one of them
 )
 
 // syncWithin is for how long whoever is about to read this node's store waits until it holds what the cluster had
@@ -39,32 +43,37 @@ type operations struct {
 }
 
 func newOperations(b *Bridge) *operations {
-	return &operations{b: b, jobs: newJobs(), sweeps: newJobs(), ended: make(chan struct{})}
+	return &operations{b: b, jobs: newJobs(b.current), sweeps: newJobs(b.current), ended: make(chan struct{})}
 }
 
 // run works until ctx ends. Sessions are drained before that, so that nothing is left then.
 func (o *operations) run(ctx context.Context) error {
 	defer close(o.ended)
 	var g errgroup.Group
-	for range operationWorkers {
-		g.Go(func() error { return o.jobs.work(ctx) })
-	}
-	g.Go(func() error { return o.sweeps.work(ctx) })
+	g.Go(func() error { return o.jobs.work(ctx, operationWorkers) })
+	g.Go(func() error { return o.sweeps.work(ctx, 1) })
 	return g.Wait()
 }
 
-// do has a worker carry out f and answer r with what it returns: a response, or an error. f reads this node's store, which
-// first has caught up: the message may have been accepted, or have ended, on another node. A node that cannot answers
-// ESME_RSYSERR.
-func (o *operations) do(j *jobs, s *session, r smpp.Request, f func(context.Context) (smpp.PDU, error)) {
-	job := func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, acceptPatience)
-		defer cancel()
+// An operation is what a request asks for. It reads this node's store, which first has caught up: the message may have
+// been accepted, or have ended, on another node.
+type operation struct {
+	request smpp.Request
+	changes string                                  // the message_id that it changes, if any
+	octets  int                                     // of text
+	run     func(context.Context) (smpp.PDU, error) // returns the response, nil for one without a body
+}
+
+// do has a worker carry op out and answer. A node whose store cannot catch up answers ESME_RSYSERR.
+func (o *operations) do(j *jobs, s *session, op operation) {
+	f := &job{account: s.account, changes: op.changes, large: op.octets > largeOperation}
+	f.run = func(ctx context.Context, behind error) {
 		var pdu smpp.PDU
-		err := o.b.current(ctx)
+		err := behind
 		if err == nil {
-			pdu, err = f(ctx)
+			pdu, err = op.run(ctx)
 		}
+		r := op.request
 		switch {
 		case err != nil:
 			o.b.log.DebugContext(ctx, "operation refused", "system_id", s.account, "command", r.Command.String(), "err", err)
@@ -75,7 +84,7 @@ func (o *operations) do(j *jobs, s *session, r smpp.Request, f func(context.Cont
 			s.Respond(r, smpp.StatusOK, "", 0)
 		}
 	}
-	if !j.add(s.account, job, o.ended) {
+	if !j.add(f, o.ended) {
 		s.Close(errStopping)
 	}
 }
@@ -106,17 +115,31 @@ func (b *Bridge) Handle(s *smpp.Session, r smpp.Request, p smpp.PDU) {
 	case *smpp.SubmitMulti:
 		b.submitMulti(sess, r, p)
 	case *smpp.QuerySM:
-		o.do(o.jobs, sess, r, func(context.Context) (smpp.PDU, error) { return b.querySM(sess.account, p) })
+		detach(&p.MessageID, &p.SourceAddr)
+		o.do(o.jobs, sess, operation{request: r,
+			run: func(context.Context) (smpp.PDU, error) { return b.querySM(sess.account, p) }})
 	case *smpp.CancelSM:
+		detach(&p.ServiceType, &p.MessageID, &p.SourceAddr, &p.DestinationAddr)
 		jobs := o.jobs
 		if p.MessageID == "" {
 			jobs = o.sweeps
 		}
-		o.do(jobs, sess, r, func(ctx context.Context) (smpp.PDU, error) { return nil, b.cancelSM(ctx, sess.account, p) })
+		o.do(jobs, sess, operation{request: r, changes: p.MessageID,
+			run: func(ctx context.Context) (smpp.PDU, error) { return nil, b.cancelSM(ctx, sess.account, p) }})
 	case *smpp.ReplaceSM:
-		o.do(o.jobs, sess, r, func(ctx context.Context) (smpp.PDU, error) { return nil, b.replaceSM(ctx, sess.account, p) })
+		detach(&p.MessageID, &p.SourceAddr, &p.ScheduleDeliveryTime, &p.ValidityPeriod, &p.ShortMessage, (*string)(&p.TLVs))
+		o.do(o.jobs, sess, operation{request: r, changes: p.MessageID, octets: len(p.ShortMessage) + len(p.TLVs),
+			run: func(ctx context.Context) (smpp.PDU, error) { return nil, b.replaceSM(ctx, sess.account, p) }})
 	default:
 		s.Respond(r, smpp.StatusInvCmdID, "", 0)
+	}
+}
+
+// detach makes fields of a PDU strings of their own: each that was decoded keeps the whole PDU alive, with all the
+// parameters in it that nobody asked for.
+func detach(fields ...*string) {
+	for _, f := range fields {
+		*f = strings.Clone(*f)
 	}
 }
 

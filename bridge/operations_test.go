@@ -1,9 +1,7 @@
 package bridge
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -327,22 +325,6 @@ func TestOperationsTakeTurns(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// TestJobsTakeTurns: behind all that one account may have waiting, another account's job is the next but one.
-func TestJobsTakeTurns(t *testing.T) {
-	j, ended := newJobs(), make(chan struct{})
-	var done []string
-	for range operationsQueued {
-		j.add("flood", func(context.Context) { done = append(done, "flood") }, ended)
-	}
-	j.add("other", func(context.Context) { done = append(done, "other") }, ended)
-	for f := j.next(); f != nil; f = j.next() {
-		f(t.Context())
-	}
-	if len(done) != operationsQueued+1 || slices.Index(done, "other") != 1 {
-		t.Errorf("the other account's job was number %d of %d done", slices.Index(done, "other")+1, len(done))
 	}
 }
 
