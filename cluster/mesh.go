@@ -148,7 +148,7 @@ func (m *mesh) ask(ctx context.Context, node, subject string, request []byte) ([
 	select {
 	case p.places <- struct{}{}:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("ask %s: %w: %w", node, errNotSent, ctx.Err())
+		return nil, fmt.Errorf("ask %s: %w: %w", node, errNotSent, context.Cause(ctx))
 	case <-m.stop:
 		return nil, fmt.Errorf("ask %s: %w", node, errPeerClosed)
 	}
