@@ -1,9 +1,11 @@
 package cluster_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -67,15 +69,9 @@ func (b *budget) model() porcupine.Model {
 	}
 }
 
-// step is one entry of the log. Of what was granted the state tells when. What was refused, or gave back, is
-// taken to have come as early as it can: earlier there is never more room, and it leaves later ones all choice.
+// step is one entry of the log.
 func (b *budget) step(s *ledger, w wish, a answer) bool {
-	at := max(s.now, w.from)
-	for _, u := range a.units {
-		if u.number != 0 {
-			at = u.at
-		}
-	}
+	at := b.when(s, w, a)
 	if at < max(s.now, w.from) || at > w.until {
 		return false
 	}
@@ -97,6 +93,29 @@ func (b *budget) step(s *ledger, w wish, a answer) bool {
 		}
 	}
 	return true
+}
+
+// when returns the time of an entry. Of what was granted the state tells it. What was refused, or gave back, is
+// taken to have come as early as the answer allows, which leaves later ones all choice. Time only makes room, so
+// a charge that was the first without it was that from when those before it had room.
+func (b *budget) when(s *ledger, w wish, a answer) int64 {
+	earliest := max(s.now, w.from)
+	first := 0 // that did not fit
+	for _, u := range a.units {
+		if u.number != 0 {
+			return u.at
+		}
+		first = max(first, u.limit)
+	}
+	if first == 0 || earliest > w.until {
+		return earliest
+	}
+	then := *s
+	return earliest + int64(sort.Search(int(w.until-earliest), func(wait int) bool {
+		then.now = earliest + int64(wait)
+		full := b.full(&then)
+		return full < 0 || full >= first
+	}))
 }
 
 // full returns the first charge that has no room for one more unit, -1 if all have.
@@ -166,13 +185,35 @@ func (b *budget) check(t *testing.T, history []porcupine.Operation) {
 	if res == porcupine.Ok {
 		return
 	}
-	longest := 0
+	var longest []porcupine.Operation
 	for _, p := range info.PartialLinearizationsOperations() {
 		for _, ops := range p {
-			longest = max(longest, len(ops))
+			if len(ops) > len(longest) {
+				longest = ops
+			}
 		}
 	}
-	t.Errorf("limits of %q: %v: at most %d of %d requests fit one after the other", b.name, res, longest, len(history))
+	t.Errorf("limits of %q: %v: at most %d of %d requests fit one after the other", b.name, res, len(longest), len(history))
+	b.tellStuck(t, longest, history)
+}
+
+// tellStuck logs what comes next where an order of the requests could not be carried on.
+func (b *budget) tellStuck(t *testing.T, order, history []porcupine.Operation) {
+	t.Helper()
+	var s ledger
+	placed := make(map[[2]int64]bool)
+	for _, op := range order {
+		b.step(&s, op.Input.(wish), op.Output.(answer))
+		placed[[2]int64{int64(op.ClientId), op.Call}] = true
+	}
+	left := slices.DeleteFunc(slices.Clone(history), func(op porcupine.Operation) bool {
+		return placed[[2]int64{int64(op.ClientId), op.Call}]
+	})
+	slices.SortFunc(left, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	t.Logf("then the ledger is %+v, and these do not follow:", s)
+	for _, op := range left[:min(len(left), 8)] {
+		t.Logf("lane %d, between %v and %v: %+v -> %+v", op.ClientId, time.Duration(op.Call), time.Duration(op.Return), op.Input, op.Output)
+	}
 }
 
 // The budgets: each kind of rule alone, all together, and those that a Begin charges.
@@ -227,6 +268,10 @@ func TestHistoriesOfLimits(t *testing.T) {
 		{"a place that leaked", "level", "0-0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15/0-0 end/0-0 x", false},
 		{"the rate refuses first", "all", "0-0 1 2 3 4 5 6 x0", true},
 		{"another refuses", "all", "0-0 1 2 3 4 5 6 x2", false},
+		{"the quota refuses", "all", "0-0 1 2 3 4 5 6/300-300 7 8 9 10 11 12/350-350 x1", true},
+		{"the quota refuses, at the last moment", "all", "0-0 1 2 3 4 5 6/300-300 7 8 9 10 11 12/300-350 x1/350-350 x1", true},
+		{"the quota refuses, before the rate has room", "all", "0-0 1 2 3 4 5 6/300-300 7 8 9 10 11 12/300-349 x1", false},
+		{"time passed when the quota refused", "all", "0-0 1 2 3 4 5 6/300-300 7 8 9 10 11 12/300-350 x1/350-350 x0", false},
 	}
 	for _, tt := range tests {
 		for _, b := range budgets() {

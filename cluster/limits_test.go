@@ -213,11 +213,18 @@ func (l *lane) propose(cmd store.Command) (store.Result, outcome) {
 	}
 }
 
-// accept asks for one to three messages.
+// many is more than a bucket of these budgets ever holds: on a machine that is too slow to empty one by many small
+// requests, this shows what is refused.
+const many = 8
+
+// accept asks for one to three messages, now and then for many.
 func (l *lane) accept(b *budget) {
 	l.seq++
 	r := l.ask(b)
 	r.of, r.text = 1+l.rand.IntN(3), fmt.Sprintf("%s %d %d", b.name, l.id, l.seq)
+	if l.rand.IntN(8) == 0 {
+		r.of = many
+	}
 	cmd := &store.Accept{
 		Token:   store.Token{Node: fmt.Sprint("lane", l.id), Incarnation: 1, Seq: l.seq, Lowest: max(l.seq, 2) - 1},
 		Charges: [][]store.Charge{b.charges},
