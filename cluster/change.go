@@ -196,6 +196,9 @@ func (n *Node) probe(ctx context.Context, id, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	answer, err := n.askAt(ctx, id, addr, subjectPulse)
+	if errors.Is(err, errStranger) {
+		return refused("node %s at %s: %w", id, addr, err)
+	}
 	if err != nil {
 		return refused("no answer from a node %s at %s; it must be running, with that id and no data of another cluster, where %s reaches it: %w",
 			id, addr, n.cfg.NodeID, err)
@@ -204,17 +207,15 @@ func (n *Node) probe(ctx context.Context, id, addr string) error {
 	if err != nil {
 		return refused("%w", err)
 	}
-	own, ours := n.store.ClusterID(), n.store.ClusterVersion()
+	ours, stranger := n.store.ClusterVersion(), n.identity().fits(p.who())
 	switch {
 	case p.node != id:
 		return refused("the node at %s is %s", addr, p.node)
-	case p.cluster != "" && p.cluster != own:
-		return refused("node %s belongs to the cluster %s, this one is %s: stop it, empty its data directory, start it without bootstrap", id, p.cluster, own)
-	case p.cluster != "" && p.epoch != n.store.Epoch():
-		return refused("node %s has data of epoch %d, this is epoch %d: stop it, empty its data directory, start it without bootstrap", id, p.epoch, n.store.Epoch())
+	case stranger != nil: // it came to a cluster since its hello
+		return refused("node %s at %s: %w", id, addr, stranger)
 	case p.cluster != "" && (p.leads || p.alone) && id != n.cfg.NodeID:
 		// Raft takes entries of the same index and term for the same, whoever wrote them.
-		return refused("node %s has a cluster of its own, of the name of this one: stop it, empty its data directory, start it without bootstrap", id)
+		return refused("node %s leads a copy of this cluster: stop it, empty its data directory, start it without bootstrap", id)
 	case p.cluster == "" && p.founded:
 		return refused("node %s is about to begin a cluster of its own: stop it, empty its data directory, start it without bootstrap", id)
 	case p.version < ours:

@@ -8,26 +8,28 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"smppbridge/store"
 )
 
 // A connection to the cluster port begins with a hello of who dials, which the listener answers with one
 // of its own before anything else:
 //
-//	hello   kind (1)   format (1)  node (1+n)  cluster id (1+n)  epoch (8)  node that is sought (1+n)
-//	answer  status (1)             node (1+n)  cluster id (1+n)  epoch (8)
+//	hello   kind (1)   format (1)  node (1+n)  cluster id (1+n)  epoch (8)  lineage (16)  node that is sought (1+n)
+//	answer  status (1)             node (1+n)  cluster id (1+n)  epoch (8)  lineage (16)
 //
 // The kind says what the connection carries. With TLS all of it is inside.
 const (
 	streamRaft byte = 'R'
 	streamMesh byte = 'M'
 
-	helloFormat byte = 1
+	helloFormat byte = 2
 )
 
 // The statuses of an answer.
 const (
 	helloWelcome byte = 0
-	helloForeign byte = 1 // another cluster, or another epoch of it
+	helloForeign byte = 1 // another cluster, or another epoch or lineage of it
 	helloMissed  byte = 2 // another node is sought than the one that answers
 	helloUnknown byte = 3 // a kind or a format that the listener does not know
 	helloPlain   byte = 4 // TLS is spoken to a plain port
@@ -46,25 +48,27 @@ const maxName = 255
 // errStranger is wrapped when two nodes turn out not to belong together.
 var errStranger = errors.New("connection refused")
 
-// An identity is who a node is. The cluster id is empty until the node has one by the log; the epoch
-// counts only with it.
+// An identity is who a node is. The cluster id is empty until the node has one by the log; epoch and lineage
+// count only with it.
 type identity struct {
 	node    string
 	cluster string
 	epoch   uint64
+	lineage store.Lineage
 }
 
 func (id identity) append(b []byte) []byte {
 	b = appendName(b, id.node)
 	b = appendName(b, id.cluster)
-	return binary.BigEndian.AppendUint64(b, id.epoch)
+	b = binary.BigEndian.AppendUint64(b, id.epoch)
+	return append(b, id.lineage[:]...)
 }
 
 func (id identity) String() string {
 	if id.cluster == "" {
 		return fmt.Sprintf("node %s of no cluster yet", id.node)
 	}
-	return fmt.Sprintf("node %s of cluster %s, epoch %d", id.node, id.cluster, id.epoch)
+	return fmt.Sprintf("node %s of cluster %s, epoch %d, lineage %s", id.node, id.cluster, id.epoch, id.lineage)
 }
 
 // fits returns nil if a connection between the two may be.
@@ -73,13 +77,32 @@ func (id identity) fits(peer identity) error {
 	case id.cluster == "" || peer.cluster == "":
 		return nil
 	case id.cluster != peer.cluster:
-		return fmt.Errorf("%w: %s is of another cluster than %s", errStranger, peer, id)
+		return fmt.Errorf("%w: %s is of another cluster than %s: correct the address, or empty the data directory of the one that "+
+			"is to join the other", errStranger, peer, id)
 	case peer.epoch < id.epoch:
-		return fmt.Errorf("%w: %s is from before a recovery, %s is from after it: empty the former's data and join it again", errStranger, peer, id)
+		return outlived(peer, id)
 	case peer.epoch > id.epoch:
-		return fmt.Errorf("%w: %s is from before a recovery, %s is from after it: empty the former's data and join it again", errStranger, id, peer)
+		return outlived(id, peer)
+	case peer.lineage != id.lineage:
+		return parted(peer, id)
 	}
 	return nil
+}
+
+func outlived(old, recovered identity) error {
+	return fmt.Errorf("%w: %s is from before a recovery, %s is from after it: empty the data directory of %s and join it again",
+		errStranger, old, recovered, old.node)
+}
+
+// parted tells two apart that look like one cluster: Raft would take an entry of the one for an entry of the
+// other, because their indexes and terms may be the same.
+func parted(a, b identity) error {
+	how := "each was recovered by itself"
+	if a.epoch <= 1 {
+		how = "each began a cluster by itself"
+	}
+	return fmt.Errorf("%w: %s and %s: %s, so they are two clusters of one name with different messages; "+
+		"keep one of them, empty the data directory of the other, and join it without bootstrap", errStranger, a, b, how)
 }
 
 func appendName(b []byte, name string) []byte {
@@ -105,8 +128,11 @@ func readIdentity(r io.Reader) (id identity, err error) {
 		return id, err
 	}
 	var epoch [8]byte
-	_, err = io.ReadFull(r, epoch[:])
+	if _, err = io.ReadFull(r, epoch[:]); err != nil {
+		return id, err
+	}
 	id.epoch = binary.BigEndian.Uint64(epoch[:])
+	_, err = io.ReadFull(r, id.lineage[:])
 	return id, err
 }
 
@@ -122,6 +148,9 @@ func greeting(c io.ReadWriter, kind byte, self identity, seeks string) (identity
 	}
 	if status[0] == tlsAlert {
 		return identity{}, fmt.Errorf("%w: the cluster port there speaks TLS, this node does not", errStranger)
+	}
+	if status[0] == helloUnknown { // what follows may be of another form
+		return identity{}, fmt.Errorf("%w: the node there runs another version of the program, which has another hello", errStranger)
 	}
 	peer, err := readIdentity(c)
 	if err != nil {

@@ -10,12 +10,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"smppbridge/store"
 )
 
 // TestWhoMayConnect: two nodes of different clusters or epochs do not, in either direction, and both say so
 // in their logs, once a minute; a node that has no cluster yet may be of any.
 func TestWhoMayConnect(t *testing.T) {
-	abc1 := identity{"n1", "abc", 1}
+	none, old, recovered, elsewhere := store.Lineage{}, store.Lineage{1}, store.Lineage{2}, store.Lineage{2, 15: 1}
+	abc1 := identity{"n1", "abc", 1, old}
 	tests := []struct {
 		name    string
 		listens identity
@@ -23,15 +26,18 @@ func TestWhoMayConnect(t *testing.T) {
 		seeks   string
 		want    string // part of the dialler's error; empty = they connect
 	}{
-		{"the same cluster", abc1, identity{"n2", "abc", 1}, "n1", ""},
-		{"anybody is sought", abc1, identity{"n2", "abc", 1}, "", ""},
-		{"it joins", abc1, identity{"n2", "", 1}, "n1", ""},
-		{"it joins one after a recovery", identity{"n1", "abc", 3}, identity{"n2", "", 1}, "n1", ""},
-		{"it is joined", identity{"n1", "", 0}, identity{"n2", "abc", 2}, "n1", ""},
-		{"another cluster", abc1, identity{"n2", "xyz", 1}, "n1", "node n1 of cluster abc, epoch 1 is of another cluster than node n2 of cluster xyz"},
-		{"from before a recovery", identity{"n1", "abc", 2}, identity{"n2", "abc", 1}, "n1", "node n2 of cluster abc, epoch 1 is from before a recovery"},
-		{"from after a recovery", abc1, identity{"n2", "abc", 2}, "n1", "node n1 of cluster abc, epoch 1 is from before a recovery"},
-		{"another node is sought", abc1, identity{"n2", "abc", 1}, "n3", "node n1 answers where node n3 was sought"},
+		{"the same cluster", abc1, identity{"n2", "abc", 1, old}, "n1", ""},
+		{"anybody is sought", abc1, identity{"n2", "abc", 1, old}, "", ""},
+		{"it joins", abc1, identity{"n2", "", 1, none}, "n1", ""},
+		{"it joins one after a recovery", identity{"n1", "abc", 3, recovered}, identity{"n2", "", 1, none}, "n1", ""},
+		{"it is joined", identity{"n1", "", 0, none}, identity{"n2", "abc", 2, recovered}, "n1", ""},
+		{"another cluster", abc1, identity{"n2", "xyz", 1, old}, "n1", "node n1 of cluster abc, epoch 1, lineage 01000000 is of another cluster than node n2 of cluster xyz"},
+		{"from before a recovery", identity{"n1", "abc", 2, recovered}, identity{"n2", "abc", 1, old}, "n1", "node n2 of cluster abc, epoch 1, lineage 01000000 is from before a recovery"},
+		{"from after a recovery", abc1, identity{"n2", "abc", 2, recovered}, "n1", "node n1 of cluster abc, epoch 1, lineage 01000000 is from before a recovery"},
+		{"after the same recovery", identity{"n1", "abc", 2, recovered}, identity{"n2", "abc", 2, recovered}, "n1", ""},
+		{"recovered apart", identity{"n1", "abc", 2, recovered}, identity{"n2", "abc", 2, elsewhere}, "n1", "node n1 of cluster abc, epoch 2, lineage 02000000 and node n2 of cluster abc, epoch 2, lineage 02000000: each was recovered by itself"},
+		{"begun apart", abc1, identity{"n2", "abc", 1, elsewhere}, "n1", "each began a cluster by itself"},
+		{"another node is sought", abc1, identity{"n2", "abc", 1, old}, "n3", "node n1 answers where node n3 was sought"},
 	}
 	for _, kind := range []byte{streamRaft, streamMesh} {
 		for _, test := range tests {
@@ -79,8 +85,14 @@ func TestStrangersAreLoggedOnce(t *testing.T) {
 
 func openPortLogging(t *testing.T, self identity, log io.Writer) *port {
 	t.Helper()
+	return openPortOf(t, func() identity { return self }, log)
+}
+
+// openPortOf opens the port of a node that may become another.
+func openPortOf(t *testing.T, self func() identity, log io.Writer) *port {
+	t.Helper()
 	cfg := Config{Addr: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(log, nil))}.withDefaults()
-	p, err := listenPort(cfg, func() identity { return self })
+	p, err := listenPort(cfg, self)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +113,8 @@ func checkConnected(t *testing.T, l *port, kind byte, out *portConn, err error) 
 	} else {
 		in = <-l.mesh
 	}
-	if from := in.(*portConn).peer; from != "n2" || out.peer != "n1" {
-		t.Errorf("connected %q with %q", from, out.peer)
+	if from := in.(*portConn).peer; from.node != "n2" || out.peer.node != "n1" {
+		t.Errorf("connected %v with %v", from, out.peer)
 	}
 	if _, err := out.Write([]byte("x")); err != nil {
 		t.Fatal(err)
@@ -177,8 +189,8 @@ func (d *duplex) Read(p []byte) (int, error) { return d.Reader.Read(p) }
 
 // FuzzHello: whatever comes is refused or understood, and answered with a status at most.
 func FuzzHello(f *testing.F) {
-	self := identity{"n1", "abc", 1}
-	f.Add(appendName(identity{"n2", "abc", 1}.append([]byte{streamRaft, helloFormat}), "n1"))
+	self := identity{"n1", "abc", 1, store.Lineage{1}}
+	f.Add(appendName(identity{"n2", "abc", 1, store.Lineage{1}}.append([]byte{streamRaft, helloFormat}), "n1"))
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Add([]byte{tlsHandshake, 3, 1, 0, 5})
 	f.Add([]byte{streamMesh, helloFormat, 255, 'x'})

@@ -250,10 +250,10 @@ func (n *Node) genesis(r *reign) error {
 		// Not a fixed one: reports of a cluster whose data was thrown away would name the OutIds of this.
 		id = strings.ToLower(rand.Text()[:8])
 	}
-	if _, err := n.commit(r, &store.Genesis{ClusterID: id}); err != nil {
+	if _, err := n.commit(r, &store.Genesis{ClusterID: id, Lineage: newLineage()}); err != nil {
 		return err
 	}
-	n.log.Info("cluster named", "cluster_id", n.store.ClusterID())
+	n.log.Info("cluster named", "cluster_id", n.store.ClusterID(), "lineage", n.store.Lineage().String())
 	return nil
 }
 

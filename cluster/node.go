@@ -164,9 +164,12 @@ func (n *Node) openPort(logger hclog.Logger) (err error) {
 	return nil
 }
 
-// identity is what this node tells others of itself.
+// identity is what this node tells others of itself. The cluster id is read first: what comes with it is there
+// once it is.
 func (n *Node) identity() identity {
-	return identity{node: n.cfg.NodeID, cluster: n.store.ClusterID(), epoch: n.store.Epoch()}
+	id := identity{node: n.cfg.NodeID, cluster: n.store.ClusterID()}
+	id.epoch, id.lineage = n.store.Epoch(), n.store.Lineage()
+	return id
 }
 
 // raftConfig returns Raft's settings. Raft's own timer for snapshots is off: compactLoop cuts the

@@ -18,15 +18,22 @@ func TestWhoMayJoin(t *testing.T) {
 	if err := other.try(); err != nil {
 		t.Fatal(err)
 	}
-	own, epoch := s.store.ClusterID(), s.store.Epoch()
+	own, epoch, lineage := s.store.ClusterID(), s.store.Epoch(), s.store.Lineage()
+	ours := pulse{node: "n2", version: store.Version, cluster: own, epoch: epoch, lineage: lineage}
+	leads, alone := ours, ours
+	leads.leads, alone.alone = true, true
 	tests := []struct {
 		name  string
 		pulse pulse
 		says  string // "" = it is added
 	}{
 		{"another id", pulse{node: "n3", version: store.Version}, "is n3"},
-		{"another cluster's", pulse{node: "n2", version: store.Version, cluster: own + "x", epoch: epoch}, "belongs to the cluster"},
-		{"of an earlier epoch", pulse{node: "n2", version: store.Version, cluster: own, epoch: epoch - 1}, "epoch"},
+		{"another cluster's", pulse{node: "n2", version: store.Version, cluster: own + "x", epoch: epoch, lineage: lineage}, "is of another cluster"},
+		{"of an earlier epoch", pulse{node: "n2", version: store.Version, cluster: own, epoch: epoch - 1, lineage: lineage}, "from before a recovery"},
+		{"of another lineage", pulse{node: "n2", version: store.Version, cluster: own, epoch: epoch}, "by itself"},
+		{"a copy that leads", leads, "leads a copy"},
+		{"a copy that will lead", alone, "leads a copy"},
+		{"one that was removed", ours, ""},
 		{"about to be a cluster", pulse{node: "n2", version: store.Version, founded: true}, "of its own"},
 		{"an earlier program", pulse{node: "n2", version: store.Version - 1}, "install a later program"},
 		{"a new node", pulse{node: "n2", version: store.Version}, ""},

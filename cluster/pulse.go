@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"smppbridge/store"
 )
 
 // subjectPulse is the subject under which nodes ask each other how they are.
@@ -19,6 +21,7 @@ type pulse struct {
 	node    string
 	cluster string // "" = it belongs to none yet
 	epoch   uint64
+	lineage store.Lineage
 	version uint64 // the highest cluster version it takes part in
 	applied uint64 // index in its store's file
 	clock   int64  // its wall clock, Unix ns
@@ -30,6 +33,10 @@ type pulse struct {
 	stranger bool // the one who asks is no member; of weight only if it leads
 	full     bool // its disk is nearly full: it is not to lead
 	alone    bool // it is the only voter of the cluster that it knows
+}
+
+func (p *pulse) who() identity {
+	return identity{node: p.node, cluster: p.cluster, epoch: p.epoch, lineage: p.lineage}
 }
 
 // pulseFormat begins a pulse. What a later version has to say beyond these fields goes under another
@@ -61,7 +68,7 @@ func (p *pulse) encode() []byte {
 	for _, v := range []uint64{p.epoch, p.version, p.applied, uint64(p.clock), p.mark, p.hash} {
 		b = binary.AppendUvarint(b, v)
 	}
-	return b
+	return append(b, p.lineage[:]...)
 }
 
 func decodePulse(b []byte) (p pulse, err error) {
@@ -73,6 +80,7 @@ func decodePulse(b []byte) (p pulse, err error) {
 	p.epoch, p.version, p.applied = f.number(), f.number(), f.number()
 	p.clock = int64(f.number())
 	p.mark, p.hash = f.number(), f.number()
+	f.fill(p.lineage[:])
 	if format != pulseFormat || flags&^flagsKnown != 0 || !f.end() {
 		return pulse{}, fmt.Errorf("pulse of %d octets: %w", len(b), errFields)
 	}
@@ -128,6 +136,16 @@ func (f *fields) text() string {
 	return s
 }
 
+// fill reads as many octets as b has.
+func (f *fields) fill(b []byte) {
+	if f.bad || len(f.b) < len(b) {
+		f.bad = true
+		return
+	}
+	copy(b, f.b)
+	f.b = f.b[len(b):]
+}
+
 func (f *fields) end() bool { return !f.bad && len(f.b) == 0 }
 
 // answerPulse is the Handler of subjectPulse.
@@ -142,8 +160,9 @@ func (n *Node) answerPulse(_ context.Context, from string, request []byte) ([]by
 }
 
 func (n *Node) ownPulse() pulse {
+	id := n.identity()
 	p := pulse{
-		node: n.cfg.NodeID, cluster: n.store.ClusterID(), epoch: n.store.Epoch(), version: n.cfg.Version,
+		node: id.node, cluster: id.cluster, epoch: id.epoch, lineage: id.lineage, version: n.cfg.Version,
 		clock: n.cfg.Now().UnixNano(), founded: len(n.servers()) > 0,
 	}
 	p.applied, _ = n.store.Applied()
@@ -274,6 +293,7 @@ func (n *Node) pulseLoop(stop <-chan struct{}) {
 				}
 			})
 		}
+		n.port.review()
 		n.watchClock()
 		select {
 		case <-tick.C:
@@ -300,6 +320,9 @@ func (n *Node) feel(ctx context.Context, id string) (sighting, error) {
 	}
 	if p.node != id {
 		return sighting{}, fmt.Errorf("node %q answers for %q", p.node, id)
+	}
+	if err := n.port.meet(p.who()); err != nil {
+		return sighting{}, err
 	}
 	if p.leads {
 		n.strange.Store(p.stranger)

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	"smppbridge/store"
 )
 
 func TestPulseCodec(t *testing.T) {
 	want := pulse{
-		node: "n1", cluster: "abc", epoch: 3, version: 2, applied: 1 << 40, clock: 1_900_000_000_000_000_000,
+		node: "n1", cluster: "abc", epoch: 3, lineage: store.Lineage{1, 15: 2}, version: 2, applied: 1 << 40, clock: 1_900_000_000_000_000_000,
 		mark: 77, hash: 1<<64 - 1, founded: true, leads: true, stranger: true, alone: true,
 	}
 	b := want.encode()

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -24,10 +25,11 @@ type RecoverReport struct {
 	Replayed  int      // entries that the log has and the file had not
 	Clock     int64    // time of the last entry applied, Unix ms
 
-	Index, Term uint64 // of the entry that begins the new epoch
-	Epoch       uint64 // that begins
-	Leap        uint64 // by how much all numbers leap
-	Uncertain   uint64 // messages that may have been sent, as far as is not known
+	Index, Term uint64        // of the entry that begins the new epoch
+	Epoch       uint64        // that begins
+	Lineage     store.Lineage // that begins; zero in a plan
+	Leap        uint64        // by how much all numbers leap
+	Uncertain   uint64        // messages that may have been sent, as far as is not known
 }
 
 // PlanRecovery says what Recover would do. It changes nothing that a start would not.
@@ -37,8 +39,8 @@ func PlanRecovery(cfg Config, st *store.Store) (RecoverReport, error) {
 
 // Recover makes of one node's data a cluster of this node alone, in a new epoch: after a majority is lost
 // for good, or of a backup (a store's file and an empty Dir). No node may run on Dir; st stays the
-// caller's. The other nodes of the old epoch are refused by the new one (hello.go): they are emptied
-// and joined.
+// caller's. The other nodes of the old epoch are refused by the new one (hello.go), and so are those on which
+// Recover was called, too: the lineage that each begins is another one. They are emptied and joined.
 //
 // All that the node's log holds is applied, committed or not: what has been acknowledged may be the last
 // of it, and which entries a lost majority had is not to be known any more. Then the new epoch begins with
@@ -254,7 +256,7 @@ func (r *recovery) beginEpoch() error {
 	now := r.cfg.Now()
 	rep := &r.report
 	at := max(now.UnixMilli(), r.store.Clock())
-	cmd := &store.Recover{Leap: rep.Leap, DueAt: at + r.cfg.ResolveDelay.Milliseconds()}
+	cmd := &store.Recover{Leap: rep.Leap, DueAt: at + r.cfg.ResolveDelay.Milliseconds(), Lineage: newLineage()}
 	var entries []store.Entry
 	if need := store.Since(cmd); need > r.store.ClusterVersion() { // the old nodes have no say any more
 		raise := store.Encode(at, &store.Raise{Version: need})
@@ -272,7 +274,14 @@ func (r *recovery) beginEpoch() error {
 	}
 	f := r.store.Figures()
 	rep.Epoch, rep.Uncertain, rep.Clock = r.store.Epoch(), f.Messages[store.StateUncertain], f.Clock
+	rep.Lineage = r.store.Lineage()
 	return nil
+}
+
+// newLineage draws one. The command carries it, so that all who apply it have the same.
+func newLineage() (l store.Lineage) {
+	_, _ = rand.Read(l[:]) // which does not fail: it would end the process
+	return l
 }
 
 // How many numbers a leap passes over: what a cluster at leapPerMilli numbers a millisecond, far above

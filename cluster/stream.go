@@ -135,7 +135,7 @@ func (m *mesh) serve(ctx context.Context, conn *portConn) {
 		}
 		wg.Go(func() {
 			defer func() { <-places }()
-			m.answer(ctx, conn.peer, stream)
+			m.answer(ctx, conn.peer.node, stream)
 		})
 	}
 }

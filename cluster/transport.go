@@ -127,14 +127,13 @@ func (p *port) greet(c net.Conn) {
 		conn.Conn = tls.Server(c, p.cfg.ServerTLS)
 	}
 	kind, peer, err := welcome(conn, p.self())
-	p.greeted(conn)
+	p.greeted(conn, peer)
 	if err != nil {
 		p.refused("refused a connection to the cluster port", c.RemoteAddr(), err)
 		conn.Close()
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
-	conn.peer = peer.node
 	var to chan *portConn
 	toRaft := p.raft
 	if kind == streamMesh {
@@ -206,7 +205,7 @@ func (p *port) connect(kind byte, addr, seeks string, timeout time.Duration) (*p
 		conn.Close()
 		return nil, err
 	}
-	conn.peer = peer.node
+	p.greeted(conn, peer)
 	return conn, conn.SetDeadline(time.Time{})
 }
 
@@ -279,9 +278,10 @@ func (p *port) track(c net.Conn, greets bool) *portConn {
 	return conn
 }
 
-func (p *port) greeted(conn *portConn) {
+func (p *port) greeted(conn *portConn, peer identity) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	conn.peer = peer
 	if i := slices.Index(p.greeting, conn); i >= 0 {
 		p.greeting = slices.Delete(p.greeting, i, i+1)
 	}
@@ -312,7 +312,7 @@ type portConn struct {
 	net.Conn
 	tcp  net.Conn // under TLS; Conn itself without it
 	port *port
-	peer string // the node at the other end, once greeted
+	peer identity // of the other end, as it said in its hello; written under port.mu, before anybody else has conn
 }
 
 // Close implements net.Conn. It closes at once: TLS's farewell would wait for a peer that may be cut off,
