@@ -55,9 +55,12 @@
 //
 // # Between nodes
 //
-// The hello of a connection names the node, its cluster and the epoch, in both directions. Nodes of two
-// clusters do not talk, nor do nodes from before and after a recovery (store.Recover), so that clusters wired
-// to each other by mistake stay two; both sides log it once a minute. Raft dials addresses and its messages do
+// The hello of a connection names the node, its cluster, the epoch and the lineage, in both directions. Nodes of
+// two clusters do not talk, nor do nodes from before and after a recovery (store.Recover), nor two that were
+// recovered, or began a cluster, each by itself: their histories have one name, but Raft takes entries of equal
+// index and term for the same. So clusters wired to each other by mistake stay two; both sides log it once a
+// minute. A node that has none of these yet, because it has neither applied a Genesis nor taken in a snapshot, talks
+// to any; its connections are looked at again when it has (recheck.go), and every pulse names its node's. Raft dials addresses and its messages do
 // not name the node they are for, so the hello does: one node must never count for two.
 //
 // Requests (Ask) run over one connection from each node to each other one, a stream of yamux for each. Raft's
@@ -167,7 +170,8 @@
 // A majority that is lost for good, or a cluster of which there is a backup alone, is begun anew by
 // Recover, offline, on one node's data: it applies all that the log has, committed or not, and then, in
 // one transaction, a store.Recover and the configuration of this node alone, at the next index and
-// in the next term. That begins a new epoch, and nodes of the old one are refused at the port. The log
+// in the next term. That begins a new epoch and a new lineage, and nodes of others are refused at the port. No
+// other node ever applies that entry: it is in no log, so whoever joins takes it in with a snapshot. The log
 // is emptied; a crash before that leaves what checkState empties.
 //
 // # Moving a node

@@ -1,6 +1,9 @@
 package cluster_test
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"smppbridge/cluster"
@@ -63,6 +66,65 @@ func TestLostMajority(t *testing.T) {
 			t.Errorf("node %d: epoch %d, cluster %q", i, c.Store(i).Epoch(), c.Store(i).ClusterID())
 		}
 	}
+}
+
+// TestSurvivorsRecoveredApart: of three nodes two are left, and each is recovered by itself. They have the same
+// cluster id and epoch, and refuse each other in both directions, saying why and what to do. The one that is emptied
+// joins; a node that was away meanwhile is refused by both.
+func TestSurvivorsRecoveredApart(t *testing.T) {
+	c := clustertest.New(t, 3, quick)
+	c.Propose(acceptCommand("n", 1, "of all"))
+	level(c)
+	lineage := c.Store(0).Lineage()
+	if lineage == (store.Lineage{}) || lineage != c.Store(1).Lineage() || lineage != c.Store(2).Lineage() {
+		t.Errorf("lineages %s, %s, %s", lineage, c.Store(1).Lineage(), c.Store(2).Lineage())
+	}
+	for i := range 3 {
+		c.Stop(i)
+	}
+	a, b := recoverNode(t, c, 0), recoverNode(t, c, 1)
+	if a.Epoch != b.Epoch || a.ClusterID != b.ClusterID || a.Lineage == b.Lineage || a.Lineage == lineage || b.Lineage == lineage {
+		t.Fatalf("recovered %+v and %+v", a, b)
+	}
+	for i := range 3 { // the third is of the old epoch
+		c.Start(i)
+	}
+	for i := range 2 {
+		c.Eventually("each to lead its own", c.Node(i).IsLeader)
+		if _, err := c.Node(i).Propose(patient(t), acceptCommand("n", 2, fmt.Sprint("of node ", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	join := func(i, j int) error { return c.Node(i).Join(patient(t), c.Peer(j).ID, c.Peer(j).Addr) }
+	for i := range 2 {
+		err := join(i, 1-i)
+		for _, part := range []string{"each was recovered by itself", "empty the data directory", a.Lineage.String(), b.Lineage.String()} {
+			if !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), part) {
+				t.Errorf("node %d joins node %d: %v, want ErrRefused that says %q", i, 1-i, err, part)
+			}
+		}
+		err = join(i, 2)
+		if !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), "from before a recovery") || !strings.Contains(err.Error(), lineage.String()) {
+			t.Errorf("node %d joins the one that was away: %v", i, err)
+		}
+	}
+	c.Stop(1)
+	c.Stop(2)
+	for i := 1; i < 3; i++ {
+		c.Empty(i)
+		c.Start(i)
+		if err := join(0, i); err != nil {
+			t.Fatal(err)
+		}
+		awaitVote(t, c.Node(0), c.Peer(i).ID)
+		if got := c.Store(i).Lineage(); got != a.Lineage {
+			t.Errorf("node %d has lineage %s, want %s", i, got, a.Lineage)
+		}
+	}
+	c.Propose(acceptCommand("n", 3, "of three nodes"))
+	level(c)
+	c.Stop(0) // the two go on without the one that was recovered
+	c.Propose(acceptCommand("n", 4, "of two nodes"))
 }
 
 // recoverNode recovers node i, which is down.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -32,7 +33,7 @@ type Cluster struct {
 
 type member struct {
 	dir   string
-	alone bool // it was added: it begins no cluster, and knows nobody
+	alone bool // it was added or emptied: it begins no cluster, and knows nobody
 	net   *network
 	node  *cluster.Node // nil while it is down
 	store *store.Store  // nil while it is down
@@ -163,6 +164,16 @@ func (c *Cluster) Stop(i int) {
 func (c *Cluster) Crash(i int) {
 	c.nodes[i].net.cut()
 	c.Stop(i)
+}
+
+// Empty removes all that node i, which is down, has. When it is started it waits to be joined.
+func (c *Cluster) Empty(i int) {
+	c.t.Helper()
+	m := c.nodes[i]
+	m.alone = true
+	if err := errors.Join(os.RemoveAll(m.dir), os.Remove(m.dir+".db")); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // Node returns node i, nil while it is down.
