@@ -79,7 +79,7 @@ func (n *Node) Figures() Figures {
 		AppendedBytes:   n.wal.bytes.Load(),
 		AppendTime:      time.Duration(n.wal.appendTime.Load()),
 
-		Batches:      n.fsm.batches.Load(),
+		Batches:      n.fsm.commits.Load(),
 		BatchEntries: n.fsm.entries.Load(),
 		ApplyTime:    time.Duration(n.fsm.applyTime.Load()),
 

@@ -21,15 +21,30 @@ type fsm struct {
 
 	keepLog func() // has the log outlive the next time that Raft empties it
 
+	// decided is told each result before the commit, and says whether somebody waits for the commit.
+	decided func(l *raft.Log, r store.Result) (awaited bool)
+
+	staged    chan struct{} // capacity 1: told when something waits for commitLoop
+	size      atomic.Int64  // octets of commands staged since the last commit
+	committed time.Time     // commitLoop's: when it last did
 	progress  progress
-	batches   atomic.Uint64
+	commits   atomic.Uint64
 	entries   atomic.Uint64
 	applyTime atomic.Int64 // ns
 	restores  atomic.Uint64
 }
 
-// ApplyBatch implements raft.BatchingFSM: all of logs in one transaction. With a BatchingFSM Raft
-// does not call StoreConfiguration, so configurations are taken from their log entries.
+func newFSM(st *store.Store, f *fault, step func(string)) *fsm {
+	return &fsm{store: st, fault: f, step: step, staged: make(chan struct{}, 1), progress: progress{hurry: make(chan struct{}, 1)}}
+}
+
+// ApplyBatch implements raft.BatchingFSM: all of logs become part of the store's transaction. With a
+// BatchingFSM Raft does not call StoreConfiguration, so configurations are taken from their log entries.
+//
+// What is applied is decided and in the synced logs of a majority: so Accepts, for which an ESME waits, are
+// answered at once, and the transaction may wait for commitLoop to be shared with the next ones. This node's
+// other proposals are answered when readers of its store see what they did, as those who propose them expect:
+// a dispatcher or a courier that read again what it has just ended would do it twice.
 //
 // A crash before the transaction's end leaves the file at an earlier entry, and the log gives the
 // entries again; a crash after it leaves entries that the store skips. When the store refuses an
@@ -46,7 +61,32 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	if err := f.fault.get(); err != nil {
 		return fail(err)
 	}
+	results, err := f.stage(logs)
+	if err != nil {
+		last := logs[len(logs)-1].Index
+		return fail(f.fault.fail(fmt.Errorf("apply entries %d to %d: %w", logs[0].Index, last, err)))
+	}
+	wait := f.size.Load() < maxStagedBytes
+	for i, r := range results {
+		answers[i] = r
+		if f.decided(logs[i], r) || logs[i].Type == raft.LogConfiguration {
+			wait = false
+		}
+	}
+	if wait {
+		select {
+		case f.staged <- struct{}{}:
+		default:
+		}
+	} else if err := f.commit(); err != nil {
+		return fail(err)
+	}
+	return answers
+}
+
+func (f *fsm) stage(logs []*raft.Log) ([]store.Result, error) {
 	entries := make([]store.Entry, len(logs))
+	size := 0
 	for i, l := range logs {
 		entries[i] = store.Entry{Index: l.Index, Term: l.Term}
 		switch l.Type {
@@ -55,23 +95,18 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		case raft.LogConfiguration:
 			entries[i].Configuration = l.Data
 		default:
-			return fail(f.fault.fail(fmt.Errorf("apply entry %d: unknown type %d", l.Index, l.Type)))
+			return nil, fmt.Errorf("entry %d: unknown type %d", l.Index, l.Type)
 		}
+		size += len(l.Data)
 	}
 	begin := time.Now()
-	results, err := f.store.Apply(entries)
-	if err != nil {
-		last := logs[len(logs)-1].Index
-		return fail(f.fault.fail(fmt.Errorf("apply entries %d to %d: %w", logs[0].Index, last, err)))
+	defer func() { f.applyTime.Add(int64(time.Since(begin))) }()
+	results, err := f.store.Stage(entries)
+	if err == nil {
+		f.size.Add(int64(size))
+		f.entries.Add(uint64(len(logs)))
 	}
-	f.applyTime.Add(int64(time.Since(begin)))
-	f.progress.wake()
-	f.batches.Add(1)
-	f.entries.Add(uint64(len(logs)))
-	for i := range results {
-		answers[i] = results[i]
-	}
-	return answers
+	return results, err
 }
 
 // Apply implements raft.FSM.
@@ -81,6 +116,9 @@ func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 // already the snapshot, of that index or, as Apply goes on, of a later one.
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	if err := f.fault.get(); err != nil {
+		return nil, err
+	}
+	if err := f.commit(); err != nil {
 		return nil, err
 	}
 	return fileSnapshot{}, nil
@@ -126,6 +164,9 @@ func (f *fsm) Restore(rc io.ReadCloser) error {
 		return f.confirm(&src.meta)
 	default:
 		return fmt.Errorf("restore: source %T is not ours", src)
+	}
+	if err := f.commit(); err != nil {
+		return err
 	}
 	want := received.meta
 	if index, _ := f.store.Applied(); want.Index <= index {

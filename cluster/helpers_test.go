@@ -132,7 +132,7 @@ func (s *site) stop() {
 	}
 }
 
-// accept proposes one message under the token seq and returns its number.
+// accept proposes one message under the token seq, and returns its number when the node's store has it.
 func (s *site) accept(seq uint64, text string) store.Number {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -140,6 +140,9 @@ func (s *site) accept(seq uint64, text string) store.Number {
 	got, err := propose(ctx, s.node, seq, text)
 	if err != nil {
 		s.t.Fatalf("accept %d: %v", seq, err)
+	}
+	if err := s.node.Sync(ctx); err != nil {
+		s.t.Fatalf("sync after accept %d: %v", seq, err)
 	}
 	return got
 }

@@ -278,6 +278,11 @@ func checkInstalled(t *testing.T, p *pairing, at string) {
 func (p *pairing) agree() {
 	p.t.Helper()
 	eventually(p.t, "both to have applied the same", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if p.node.Sync(ctx) != nil {
+			return false
+		}
 		a, _ := p.store.Applied()
 		b, _ := p.other.store.Applied()
 		return a == b

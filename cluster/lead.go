@@ -237,7 +237,10 @@ func (n *Node) insist(r *reign, step func(*reign) error) bool {
 // barrier is passed when the store holds all that any leader stamped, so that stamps ascend over the
 // change of leaders.
 func (n *Node) barrier(r *reign) error {
-	return n.queue.do(r, func() raft.Future { return n.raft.Barrier(n.cfg.EnqueueTimeout) })
+	if err := n.queue.do(r, func() raft.Future { return n.raft.Barrier(n.cfg.EnqueueTimeout) }); err != nil {
+		return err
+	}
+	return n.fsm.commit()
 }
 
 // genesis names the cluster if it has no name: all members spell OutIds with the name in the log.

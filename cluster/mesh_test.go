@@ -185,6 +185,12 @@ func TestTwoClustersStayTwo(t *testing.T) {
 }
 
 func agree(c *clustertest.Cluster) {
-	index, _ := c.Store(c.Leader()).Applied()
+	leader := c.Leader()
+	c.Eventually("the leader's store to hold all", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		return c.Node(leader).Sync(ctx) == nil
+	})
+	index, _ := c.Store(leader).Applied()
 	c.Agree(index)
 }

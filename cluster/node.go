@@ -76,7 +76,8 @@ func Start(cfg Config, st *store.Store) (*Node, error) {
 	n.membership = newMembership(n)
 	cfg.Now = n.clock.now
 	n.queue = newQueue(cfg, st)
-	n.fsm = &fsm{store: st, fault: n.fault, step: cfg.step}
+	n.fsm = newFSM(st, n.fault, cfg.step)
+	n.fsm.decided = n.queue.decided
 	n.queue.lead = n.lead
 	if err := n.start(); err != nil {
 		n.close()
@@ -236,6 +237,7 @@ func (n *Node) run(notices <-chan bool) {
 	n.wg.Go(func() { n.keepTouch(ctx) })
 	n.wg.Go(func() { n.watchLeadership(notices, n.stop) })
 	n.wg.Go(func() { n.compactLoop(n.stop) })
+	n.wg.Go(func() { n.fsm.commitLoop(n.stop) })
 	n.wg.Go(func() { n.watchDisk(n.stop) })
 	n.wg.Go(func() { n.pulseLoop(n.stop) })
 	n.wg.Go(func() {
@@ -374,6 +376,9 @@ func (n *Node) close() error {
 		n.mesh.close()
 	}
 	n.wg.Wait()
+	if n.raft != nil && n.fault.get() == nil {
+		errs = append(errs, n.fsm.commit())
+	}
 	if n.trans != nil {
 		n.trans.CloseStreams()
 		errs = append(errs, n.trans.Close())

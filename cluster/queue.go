@@ -37,6 +37,9 @@ type queue struct {
 	closed  bool        // guarded by mu; nothing is taken any more
 	away    int         // guarded by mu; commands that another node was asked to propose
 
+	handedMu sync.Mutex
+	handed   map[*byte]*proposal // guarded by handedMu; commands without an outcome that Raft has, by their first octet
+
 	wake     chan struct{}    // capacity 1: pending is not empty
 	rounds   chan struct{}    // capacity roundsInFlight: one token for each round that Raft has
 	settling chan []*proposal // rounds, in the order of the log; closed by pump
@@ -61,11 +64,23 @@ type proposal struct {
 
 	handed bool // guarded by queue.mu: pump has it, and it cannot be withdrawn
 
-	future raft.Future   // pump's, then settle's
-	at     time.Time     // pump's: when Raft got it
+	refused error // pump's, then settle's: why Raft did not get it
+
+	future raft.Future // pump's, then settle's
+	at     time.Time   // pump's: when Raft got it
+	told   atomic.Bool
 	done   chan struct{} // closed when result and err are set
 	result store.Result
 	err    error
+}
+
+// tell sets the outcome and says it to who waits. The first outcome counts: a result that is decided stays
+// the result, even if Raft does not know any more what became of the entry.
+func (p *proposal) tell(r store.Result, err error) {
+	if p.told.CompareAndSwap(false, true) {
+		p.result, p.err = r, err
+		close(p.done)
+	}
 }
 
 func newQueue(cfg Config, st *store.Store) *queue {
@@ -78,6 +93,7 @@ func newQueue(cfg Config, st *store.Store) *queue {
 		stopping: make(chan struct{}),
 		settled:  make(chan struct{}),
 		home:     make(chan struct{}),
+		handed:   make(map[*byte]*proposal),
 	}
 }
 
@@ -257,7 +273,7 @@ func (q *queue) hand(p *proposal) {
 	p.at = time.Now()
 	select {
 	case <-p.reign.ended:
-		p.err = notProposed(q.notLeading())
+		p.refused = notProposed(q.notLeading())
 		return
 	default:
 	}
@@ -267,7 +283,37 @@ func (q *queue) hand(p *proposal) {
 	}
 	q.last = max(q.last, q.store.Clock(), q.cfg.Now().UnixMilli())
 	stamp(p.octets, q.last)
+	q.handedMu.Lock()
+	q.handed[&p.octets[0]] = p
+	q.handedMu.Unlock()
 	p.future = q.raft.Apply(p.octets, q.cfg.EnqueueTimeout)
+}
+
+// decided tells the proposer of an Accept, if l is one of this node's, its result before Raft does. For any
+// other of its proposals it says that its proposer waits for the commit. Raft hands the same octets to the
+// store that it was handed.
+func (q *queue) decided(l *raft.Log, r store.Result) (awaited bool) {
+	p := q.take(l.Data)
+	if p == nil {
+		return false
+	}
+	if _, accept := r.(*store.AcceptResult); !accept {
+		return true
+	}
+	p.tell(r, nil)
+	return false
+}
+
+// take takes the proposal of some octets out of handed; nil if there is none.
+func (q *queue) take(octets []byte) *proposal {
+	if len(octets) == 0 {
+		return nil
+	}
+	q.handedMu.Lock()
+	defer q.handedMu.Unlock()
+	p := q.handed[&octets[0]]
+	delete(q.handed, &octets[0])
+	return p
 }
 
 // stampAt is where the time stands in an encoded command: after its format and its kind.
@@ -284,13 +330,15 @@ func (q *queue) settle() {
 	defer close(q.settled)
 	for batch := range q.settling {
 		for _, p := range batch {
+			result, err := store.Result(nil), p.refused
 			if p.future != nil {
 				q.oldest.Store(p.at.UnixNano())
-				p.result, p.err = outcome(p.future)
+				result, err = outcome(p.future)
 				q.oldest.Store(0)
 			}
 			q.forget(p)
-			close(p.done)
+			q.take(p.octets)
+			p.tell(result, err)
 		}
 		<-q.rounds
 	}
@@ -303,9 +351,8 @@ func (q *queue) close() {
 	q.closed = true
 	q.tellHome()
 	for _, p := range q.pending {
-		p.err = notProposed(ErrShutdown)
 		q.forget(p)
-		close(p.done)
+		p.tell(nil, notProposed(ErrShutdown))
 	}
 	q.pending = nil
 }

@@ -35,7 +35,7 @@ func TestFileIsTheSnapshot(t *testing.T) {
 	}
 	to := newSite(t, nil)
 	to.openStore()
-	f := &fsm{store: to.store, fault: newFault(nil), step: func(string) {}}
+	f := newFSM(to.store, newFault(nil), func(string) {})
 	if err := install(f, to.dir, meta, src); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestDamagedSnapshotIsFatal(t *testing.T) {
 	}
 	to := newSite(t, nil)
 	to.openStore()
-	f := &fsm{store: to.store, fault: newFault(nil), step: func(string) {}}
+	f := newFSM(to.store, newFault(nil), func(string) {})
 	damaged := *meta
 	if err := install(f, to.dir, &damaged, strings.NewReader(strings.Repeat("x", int(meta.Size)))); err == nil {
 		t.Error("a damaged snapshot was installed")

@@ -176,12 +176,13 @@ func (n *Node) reachable(l raft.Log) (uint64, error) {
 	}
 }
 
-// A progress lets others wait for what the store applies.
+// A progress lets others wait for what the store commits.
 type progress struct {
 	waiting atomic.Int32
+	hurry   chan struct{} // capacity 1: somebody waits who did not before
 
 	mu      sync.Mutex
-	changed chan struct{} // guarded by mu; closed and replaced when something was applied
+	changed chan struct{} // guarded by mu; closed and replaced when something was committed
 }
 
 func (p *progress) look() <-chan struct{} {
@@ -193,7 +194,7 @@ func (p *progress) look() <-chan struct{} {
 	return p.changed
 }
 
-// wake tells those who wait that something was applied. It costs nothing if there is nobody.
+// wake tells those who wait that something was committed. It costs nothing if there is nobody.
 func (p *progress) wake() {
 	if p.waiting.Load() == 0 {
 		return
@@ -206,10 +207,15 @@ func (p *progress) wake() {
 	}
 }
 
-// wait returns when reached is true, which is looked at after each Apply.
+// wait returns when reached is true, which is looked at after each commit. What is staged is committed without
+// delay meanwhile.
 func (p *progress) wait(ctx context.Context, reached func() bool) error {
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
+	select {
+	case p.hurry <- struct{}{}:
+	default:
+	}
 	for {
 		changed := p.look()
 		if reached() {

@@ -14,15 +14,31 @@ type Entry struct {
 	Configuration []byte // Raft's, opaque to the store; nil: none
 }
 
-// Apply applies entries, in ascending order of Index, in one transaction, which is on disk when
-// it returns. It returns one result for each entry. Entries at or below Applied were applied
-// before and do nothing: their result is None.
+// Apply is Stage and Commit: the entries are on disk and to be seen when it returns.
+func (s *Store) Apply(entries []Entry) ([]Result, error) {
+	results, err := s.Stage(entries)
+	if err == nil {
+		err = s.Commit()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
+// Stage applies entries, in ascending order of Index, and returns one result for each. What they do is
+// decided then and does not change any more, but readers do not see it, and a crash forgets it, until
+// Commit: Raft's log must hold the entries until then. All that is staged is one transaction. Entries that
+// were staged or applied before do nothing: their result is None.
 //
 // An error (of the disk, an entry that cannot be decoded, a kind this program does not know)
-// means that the file is as it was before, and that the node must stop: no later Apply succeeds.
+// means that the file is as the last Commit left it, and that the node must stop: no later Stage or
+// Commit succeeds.
 //
-// Apply and Restore are called by one goroutine, Raft's; reads may go on meanwhile.
-func (s *Store) Apply(entries []Entry) ([]Result, error) {
+// Stage, Commit and Restore take turns; reads may go on meanwhile.
+func (s *Store) Stage(entries []Entry) ([]Result, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	results := make([]Result, len(entries))
 	if s.failed != nil {
 		return nil, s.failed
@@ -35,40 +51,65 @@ func (s *Store) Apply(entries []Entry) ([]Result, error) {
 	if skip == len(entries) {
 		return results, nil
 	}
-	view, err := s.applyAll(entries[skip:], results[skip:])
-	if err != nil {
+	if err := s.stage(entries[skip:], results[skip:]); err != nil {
 		s.failed = fmt.Errorf("apply entries %d to %d: %w", entries[skip].Index, entries[len(entries)-1].Index, err)
+		s.staged = nil
 		return nil, s.failed
 	}
-	s.publish(view)
 	return results, nil
 }
 
-// applyAll applies entries in a transaction and commits it. A crash before the commit's last
-// write leaves the file as it was, and Raft hands in the same entries again; after it, they are
-// skipped.
-func (s *Store) applyAll(entries []Entry, results []Result) (*changes, error) {
-	tx, err := s.file.db.Begin(true)
-	if err != nil {
-		return nil, fmt.Errorf("begin: %w", err)
-	}
-	s.arena.reset()
-	t := &txn{machine: s.machine, tx: tx, arena: &s.arena}
-	for i := range entries {
-		results[i], err = t.applyEntry(&entries[i])
+func (s *Store) stage(entries []Entry, results []Result) error {
+	if s.staged == nil {
+		tx, err := s.file.db.Begin(true)
 		if err != nil {
-			return nil, rollback(tx, err)
+			return fmt.Errorf("begin: %w", err)
+		}
+		s.arena.reset()
+		s.staged = &txn{machine: s.machine, tx: tx, arena: &s.arena}
+	}
+	t := s.staged
+	for i := range entries {
+		var err error
+		if results[i], err = t.applyEntry(&entries[i]); err != nil {
+			return rollback(t.tx, err)
 		}
 	}
-	t.flush()
 	if t.err != nil {
-		return nil, rollback(tx, t.err)
+		return rollback(t.tx, t.err)
 	}
-	if err := tx.Commit(); err != nil {
-		return nil, fmt.Errorf("commit: %w", err)
+	return nil
+}
+
+// Commit puts what is staged on the disk and shows it to readers. A crash before its last write leaves the
+// file as it was, and Raft hands in the same entries again; after it, they are skipped.
+func (s *Store) Commit() error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	return s.commit()
+}
+
+func (s *Store) commit() error {
+	if s.failed != nil || s.staged == nil {
+		return s.failed
+	}
+	t := s.staged
+	s.staged = nil
+	if err := t.commit(); err != nil {
+		s.failed = fmt.Errorf("commit up to entry %d: %w", t.meta.index, err)
+		return s.failed
 	}
 	t.view.meta = t.meta
-	return &t.view, nil
+	s.publish(&t.view)
+	return nil
+}
+
+func (t *txn) commit() error {
+	t.flush()
+	if t.err != nil {
+		return rollback(t.tx, t.err)
+	}
+	return t.tx.Commit()
 }
 
 func rollback(tx *bolt.Tx, err error) error { return errors.Join(err, tx.Rollback()) }

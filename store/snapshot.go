@@ -72,8 +72,10 @@ func (n *Snapshot) Close() error {
 // received is removed at the next Open; after it, the new state is in place. So no other mark of
 // progress is needed.
 func (s *Store) Restore(r io.Reader) error {
-	if s.failed != nil {
-		return s.failed
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if err := s.commit(); err != nil {
+		return err
 	}
 	temp := s.path + restoreSuffix
 	err := receive(r, temp)
@@ -90,8 +92,10 @@ func (s *Store) Restore(r io.Reader) error {
 // copied. The file is gone when RestoreFile returns nil. With an error, or after a crash before the
 // rename, it is where it was; after the rename it is the state.
 func (s *Store) RestoreFile(path string) error {
-	if s.failed != nil {
-		return s.failed
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if err := s.commit(); err != nil {
+		return err
 	}
 	err := syncFile(path)
 	if err == nil {

@@ -52,20 +52,21 @@ const lockTimeout = 2 * time.Second
 
 // A Store is the replicated state in its file.
 //
-// One goroutine calls Apply and Restore. Everything else may be called by any goroutine at any
+// Apply, Stage, Commit and Restore take turns. Everything else may be called by any goroutine at any
 // time: reads of the file use short read transactions, reads of memory take mu.
 type Store struct {
 	path    string
 	options Options
 	log     *slog.Logger
 
-	// What follows belongs to the goroutine that applies.
-	machine *machine
-	arena   arena
-	failed  error // the error of an Apply: nothing is applied any more
+	turn    sync.Mutex // held to change the state
+	machine *machine   // guarded by turn
+	arena   arena      // guarded by turn; what staged has put
+	staged  *txn       // guarded by turn; not committed yet; nil if nothing is
+	failed  error      // guarded by turn; of a Stage or Commit: nothing is applied any more
 
 	mu       sync.RWMutex
-	file     *file                 // guarded by mu; changed by the applying goroutine only
+	file     *file                 // guarded by mu; changed by who has its turn only
 	view     view                  // guarded by mu
 	watchers map[*watcher]struct{} // guarded by mu
 	closed   bool                  // guarded by mu
@@ -200,8 +201,10 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// Close closes the file once its readers are done. The goroutine that applies must have stopped.
+// Close closes the file once its readers are done. What is staged and not committed is given up.
 func (s *Store) Close() error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -210,7 +213,12 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.failed = ErrClosed
-	return s.file.close()
+	var err error
+	if s.staged != nil {
+		err = s.staged.tx.Rollback() // bbolt waits for it
+		s.staged = nil
+	}
+	return errors.Join(err, s.file.close())
 }
 
 // acquire returns the current file for reading; release it with readers.Done.

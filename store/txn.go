@@ -7,9 +7,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A machine is what the goroutine that applies commands knows by heart: what is in it is in the
-// file too, and is read from there at Open. Nobody else touches it. After an Apply that failed
-// it may be ahead of the file; then nothing is applied any more.
+// A machine is what who applies commands knows by heart: what is in it is in the file too once it is
+// committed, and is read from there at Open. Nobody else touches it. After a Stage that failed it is
+// ahead of the file for good; then nothing is applied any more.
 type machine struct {
 	cluster  string
 	meta     meta
@@ -28,7 +28,7 @@ type sessionKey struct {
 	incarnation, session uint64
 }
 
-// A txn is one Apply: one transaction over many entries.
+// A txn is one transaction over all entries that are staged until a Commit.
 //
 // Its first error sticks: what is done after it is done to a transaction that will not be
 // committed, so its methods need not return errors.
