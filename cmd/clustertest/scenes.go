@@ -49,6 +49,7 @@ func scenes() []scene {
 		{name: "join and leave", nodes: 3, quiet: true, play: joinAndLeave},
 		{name: "replace a dead node", nodes: 3, quiet: true, play: replace},
 		{name: "majority lost", core: true, nodes: 3, play: loseMajority},
+		{name: "majority lost, two recovered", nodes: 3, play: recoverTwo},
 	}
 }
 

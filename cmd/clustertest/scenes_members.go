@@ -3,9 +3,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strings"
 	"time"
 
 	"smppbridge/bridge/aliyun/aliyunsim"
@@ -139,13 +142,57 @@ func loseMajority(ctx context.Context, r *round) error {
 	if err := r.cluster.awaitReady(ctx, leader); err != nil {
 		return err
 	}
-	for _, n := range others {
+	return rejoin(ctx, r, leader, others)
+}
+
+// rejoin starts empty nodes and has them join a node.
+func rejoin(ctx context.Context, r *round, member *node, empty []*node) error {
+	for _, n := range empty {
 		if err := n.proc.start(); err != nil {
 			return err
 		}
-		if err := r.cluster.joinAt(ctx, leader, n); err != nil {
+		if err := r.cluster.joinAt(ctx, member, n); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// recoverTwo is loseMajority with a second node that is left and, by mistake, recovered too. Neither cluster takes the
+// other one's node in; when the second is empty it joins. ESMEs and the API see nothing of the second: it would send
+// what the first one sends.
+func recoverTwo(ctx context.Context, r *round) error {
+	leader, err := r.cluster.leader(ctx)
+	if err != nil {
+		return err
+	}
+	others := without(r.cluster.nodes, leader)
+	second := others[0]
+	r.strike(r.cluster.nodes...)
+	for _, n := range append(others, leader) {
+		n.proc.kill()
+	}
+	atEdge(r, second, condition{down: true})
+	err = errors.Join(others[1].wipe(), leader.recover(ctx), second.recover(ctx), leader.proc.start(), second.proc.start())
+	if err == nil {
+		err = r.cluster.awaitReady(ctx, leader, second)
+	}
+	if err == nil {
+		err = errors.Join(refuses(ctx, leader, second), refuses(ctx, second, leader))
+	}
+	second.proc.kill()
+	if err = errors.Join(err, second.wipe()); err != nil {
+		return err
+	}
+	atEdge(r, second, condition{})
+	return rejoin(ctx, r, leader, others)
+}
+
+// refuses asks a node to join one that was recovered apart from it.
+func refuses(ctx context.Context, member, n *node) error {
+	err := member.smppctl(ctx, "cluster", "join", n.id, net.JoinHostPort(n.ip.String(), clusterPort))
+	if err == nil || !strings.Contains(err.Error(), "each was recovered by itself") {
+		return fmt.Errorf("%s joins %s, which has another history: %w", member.id, n.id, cmp.Or(err, errors.New("done")))
 	}
 	return nil
 }

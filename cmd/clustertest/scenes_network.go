@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"time"
 )
 
@@ -40,16 +41,20 @@ func unplugged(ctx context.Context, r *round, n *node) error {
 	r.strike(n)
 	set := func(down bool) {
 		cut{out: down, in: down}.apply(r, n)
-		f := r.cluster.lab.fabric
-		f.set(n.ip, esmeIP(), condition{down: down})
-		f.set(esmeIP(), n.ip, condition{down: down})
-		f.set(n.ip, apiIP(), condition{down: down})
-		f.set(apiIP(), n.ip, condition{down: down})
+		atEdge(r, n, condition{down: down})
 	}
 	set(true)
 	err := pause(ctx, 2*time.Second)
 	set(false)
 	return err
+}
+
+// atEdge makes the wires between a node and the ESMEs and the API as c says.
+func atEdge(r *round, n *node, c condition) {
+	for _, ip := range []net.IP{esmeIP(), apiIP()} {
+		r.cluster.lab.fabric.set(n.ip, ip, c)
+		r.cluster.lab.fabric.set(ip, n.ip, c)
+	}
 }
 
 // flapping cuts a node off and back again, many times, each time before or after somebody is elected.

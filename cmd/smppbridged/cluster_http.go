@@ -49,6 +49,7 @@ type clusterDoc struct {
 	Ready     string      `json:"ready"` // "ready", or why not
 	ClusterID string      `json:"cluster_id"`
 	Epoch     uint64      `json:"epoch"`
+	Lineage   string      `json:"lineage"`   // its first octets: nodes with another one are another cluster
 	Version   uint64      `json:"version"`   // of the cluster: what its oldest member can apply
 	Supported uint64      `json:"supported"` // by this node
 	Leader    string      `json:"leader"`
@@ -76,7 +77,7 @@ func (n *node) clusterStatus(w http.ResponseWriter, _ *http.Request) {
 	}
 	d := clusterDoc{
 		Node: n.opts.NodeID, Addr: n.cluster.Addr(), Ready: ready,
-		ClusterID: n.store.ClusterID(), Epoch: n.store.Epoch(), Version: n.store.ClusterVersion(), Supported: store.Version,
+		ClusterID: n.store.ClusterID(), Epoch: n.store.Epoch(), Lineage: n.store.Lineage().String(), Version: n.store.ClusterVersion(), Supported: store.Version,
 		Leader: n.cluster.LeaderID(), Term: n.cluster.Figures().Term, InTouch: n.cluster.InTouch(),
 		Members: []memberDoc{},
 	}

@@ -35,7 +35,8 @@ func newRecover() *cobra.Command {
 		Short: "Begin anew with one node's data, or with a backup, after a majority is lost for good",
 		Long: `Make of this node's data, or of a backup that smppctl cluster snapshot wrote, a cluster of this node alone, in a new epoch.
 Only for when a majority of the nodes is lost for good: none of the others may ever run again with the data it has. They are
-emptied and joined to this one. Of several nodes that are left, take the one that has most ("index" of what recover prints).
+emptied and joined to this one. Of several nodes that are left, take the one that has most ("index" of what recover prints), and
+recover no other: two that are recovered are two clusters, which refuse each other.
 
 Messages that the lost nodes may have sent are looked up before they are sent again. What was accepted and is on no disk that
 is left is lost.
@@ -132,8 +133,8 @@ func (r *recoverer) begin(st *store.Store, dir string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(r.out, "recovered: epoch %d begins with entry %d; %d messages will be looked up before they are sent\n",
-		done.Epoch, done.Index, done.Uncertain)
+	fmt.Fprintf(r.out, "recovered: epoch %d begins with entry %d, lineage %s; %d messages will be looked up before they are sent\n",
+		done.Epoch, done.Index, done.Lineage, done.Uncertain)
 	return nil
 }
 

@@ -104,6 +104,9 @@ func TestLostMajorityIsNotSentTwice(t *testing.T) {
 		want(t, "what was not", left.executed(fmt.Sprintf("139000000%d1", i)), 1)
 	}
 	want(t, "epoch", left.clusterDoc().Epoch, uint64(2))
+	if l := left.clusterDoc().Lineage; !strings.Contains(out, "lineage "+l) {
+		t.Errorf("the node is of lineage %s, recover said %s", l, out)
+	}
 
 	for _, s := range f.nodes {
 		if s == left {

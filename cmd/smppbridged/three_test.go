@@ -34,7 +34,7 @@ func TestThreeNodes(t *testing.T) {
 
 func (f *fleet3) testOneCluster(t *testing.T) {
 	first := f.nodes[0].clusterDoc()
-	if first.ClusterID == "" || first.Epoch != 1 || first.Supported != store.Version || first.Term == 0 {
+	if first.ClusterID == "" || first.Epoch != 1 || len(first.Lineage) != 8 || first.Supported != store.Version || first.Term == 0 {
 		t.Errorf("the first node says %+v", first)
 	}
 	for _, s := range f.nodes {

@@ -18,6 +18,7 @@ type clusterStatus struct {
 	Ready     string          `json:"ready"`
 	ClusterID string          `json:"cluster_id"`
 	Epoch     uint64          `json:"epoch"`
+	Lineage   string          `json:"lineage"`
 	Version   uint64          `json:"version"`
 	Supported uint64          `json:"supported"`
 	Leader    string          `json:"leader"`
@@ -46,7 +47,8 @@ func newClusterStatus() *cobra.Command {
 		Short: "Print the cluster as a node sees it",
 		Long: `Print the cluster as the node at --http sees it. HEARD is how long ago the member answered that node, BEHIND how many entries
 of the log it has not applied of those that the one ahead has, CLOCK by how much its clock is ahead of that node's, VERSION
-what it can apply at most: the cluster's version rises when all can.`,
+what it can apply at most: the cluster's version rises when all can. Each recovery raises the epoch and begins a lineage: nodes of
+two lineages are two clusters, whatever their name.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if asJSON {
@@ -83,7 +85,7 @@ func (c *clusterStatus) print(out io.Writer) error {
 		if c.Leader != "" {
 			leader = "leader " + c.Leader
 		}
-		fmt.Fprintf(out, "cluster %s, epoch %d, version %d, %s, term %d\n", or(c.ClusterID, "(new)"), c.Epoch, c.Version, leader, c.Term)
+		fmt.Fprintf(out, "cluster %s, epoch %d, lineage %s, version %d, %s, term %d\n", or(c.ClusterID, "(new)"), c.Epoch, c.Lineage, c.Version, leader, c.Term)
 	}
 	if c.Ready != "ready" {
 		fmt.Fprintf(out, "%s is not ready: %s\n", c.Node, c.Ready)

@@ -68,7 +68,7 @@ func statusOf(t *testing.T, c clusterStatus) string {
 // three is a cluster whose third member joins.
 func three(vote bool) clusterStatus {
 	return clusterStatus{
-		Node: "n1", Addr: "10.0.0.1:7775", Ready: "ready", ClusterID: "ab12", Epoch: 1, Version: 1, Supported: 2, Leader: "n2", Term: 5, InTouch: true,
+		Node: "n1", Addr: "10.0.0.1:7775", Ready: "ready", ClusterID: "ab12", Epoch: 1, Lineage: "0123abcd", Version: 1, Supported: 2, Leader: "n2", Term: 5, InTouch: true,
 		Members: []clusterMember{
 			{ID: "n1", Addr: "10.0.0.1:7775", Voter: true, Applied: 90, Version: 2},
 			{ID: "n2", Addr: "10.0.0.2:7775", Voter: true, Leader: true, HeardMS: 312, Applied: 100, Version: 2, ClockMS: -12},
@@ -96,13 +96,13 @@ func TestClusterStatus(t *testing.T) {
 		doc  clusterStatus
 		want string
 	}{
-		{"three members", three(false), `cluster ab12, epoch 1, version 1, leader n2, term 5
+		{"three members", three(false), `cluster ab12, epoch 1, lineage 0123abcd, version 1, leader n2, term 5
 NODE  ADDRESS        ROLE         HEARD  BEHIND   CLOCK    VERSION
 n1    10.0.0.1:7775  voter        -      10       -        2
 n2    10.0.0.2:7775  leader       300ms  0        -12ms    2
 n3    10.0.0.3:7775  catching up  never  unknown  unknown  unknown
 `},
-		{"no leader", lost, `cluster ab12, epoch 1, version 1, no leader, term 5
+		{"no leader", lost, `cluster ab12, epoch 1, lineage 0123abcd, version 1, no leader, term 5
 n1 is not ready: no node leads
 NODE  ADDRESS        ROLE   HEARD  BEHIND   CLOCK    VERSION
 n1    10.0.0.1:7775  voter  -      10       -        2
