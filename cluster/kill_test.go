@@ -110,6 +110,12 @@ func TestKilledNodeLosesNothingAccepted(t *testing.T) {
 		after := time.Duration(rnd.IntN(2000)) * time.Microsecond
 		last := killOnce(t, s.dir, shot{first: next, acks: rnd.IntN(4 + 4*round), after: after}, acked)
 		s.start()
+		found := count(t, s.store) // before anything else moves it: the barrier has brought it up to date
+		for seq := range acked {
+			if found[paddedText(seq)] != 1 {
+				t.Errorf("the acknowledged message of token %d is in the store %d times when the node is ready", seq, found[paddedText(seq)])
+			}
+		}
 		for seq := next; seq <= last; seq++ { // what may or may not have been committed
 			if !acked[seq] {
 				s.accept(seq, paddedText(seq))
