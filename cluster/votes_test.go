@@ -35,6 +35,13 @@ func (s *site) heard(ago time.Duration, p pulse) {
 func TestWhoGetsAVote(t *testing.T) {
 	t.Parallel()
 	s := lonely(t, store.Version)
+	s.heard(0, pulse{version: store.Version}) // while the leader itself has little
+	if err := s.node.promote(t.Context(), s.node.lead.current()); err != nil {
+		t.Error(err)
+	}
+	if m, ok := s.node.server("n2"); !ok || m.Suffrage == raft.Voter {
+		t.Fatal("a node that has nothing yet has a vote")
+	}
 	var wg sync.WaitGroup
 	for lane := range 50 { // more entries than a node may be behind
 		wg.Go(func() {
@@ -54,7 +61,6 @@ func TestWhoGetsAVote(t *testing.T) {
 		pulse pulse
 		votes bool
 	}{
-		{"it has nothing yet", 0, pulse{version: store.Version}, false},
 		{"it is behind", 0, pulse{applied: own - maxBehind - 1, version: store.Version}, false},
 		{"it has not answered for long", fresh + time.Minute, pulse{applied: own, version: store.Version}, false},
 		{"its program is older", 0, pulse{applied: own, version: store.Version - 1}, false},
