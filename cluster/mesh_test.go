@@ -173,8 +173,8 @@ func TestTwoClustersStayTwo(t *testing.T) {
 	ours.Start(1)
 	number(t, ours.Propose(acceptCommand("x", 2, "ours too")))
 	number(t, theirs.Propose(acceptCommand("x", 2, "theirs too")))
-	ours.Eventually("a line about it here", func() bool { return logs.has("cluster theirs, epoch 1 is of another cluster than") })
-	ours.Eventually("a line about it there", func() bool { return theirLogs.has("cluster ours, epoch 1 is of another cluster than") })
+	ours.Eventually("a line about it here", func() bool { return logs.has("of another cluster than") && logs.has("of cluster theirs") })
+	ours.Eventually("a line about it there", func() bool { return theirLogs.has("of another cluster than") && theirLogs.has("of cluster ours") })
 	agree(theirs)
 	if got := texts(t, theirs.Store(2)); len(got) != 2 || got["theirs"] != 1 || got["theirs too"] != 1 {
 		t.Errorf("n3 of the other cluster has %v", got)

@@ -171,13 +171,15 @@ func TestAbandonedProposalIsUnknown(t *testing.T) {
 	if !errors.Is(err, store.ErrNotProposed) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("given up before Raft had it: %v, want ErrNotProposed", err)
 	}
-	<-s.node.queue.rounds // another round than those two may go
+	<-s.node.queue.rounds        // another round than those two may go,
+	s.node.queue.handedMu.Lock() // but not come far
 	ctx, cancel = context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	_, err = propose(ctx, s.node, 2, "two")
 	if err == nil || errors.Is(err, store.ErrNotProposed) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("given up while under way: %v, want an unknown outcome", err)
 	}
+	s.node.queue.handedMu.Unlock()
 	close(hold)
 	s.node.queue.rounds <- struct{}{}
 	s.accept(2, "two")
@@ -206,6 +208,7 @@ func TestConcurrentProposals(t *testing.T) {
 	s := newSite(t, nil)
 	s.start()
 	const lanes, each = 16, 20
+	var numbers [lanes * each]store.Number
 	var wg sync.WaitGroup
 	for lane := range uint64(lanes) {
 		wg.Go(func() {
@@ -218,14 +221,21 @@ func TestConcurrentProposals(t *testing.T) {
 					t.Errorf("token %d: %v", seq, err)
 					return
 				}
-				m, _, err := s.store.Lookup(res.(*store.AcceptResult).Items[0].Number)
-				if err != nil || m.Text != text(seq) {
-					t.Errorf("token %d was answered with the number of %q, %v", seq, m.Text, err)
-				}
+				numbers[seq-1] = res.(*store.AcceptResult).Items[0].Number
 			}
 		})
 	}
 	wg.Wait()
+	if err := s.node.Sync(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for i, number := range numbers {
+		seq := uint64(i) + 1
+		if m, _, err := s.store.Lookup(number); err != nil || m.Text != text(seq) {
+			t.Errorf("token %d was answered with the number of %q, %v", seq, m.Text, err)
+		}
+	}
+	eventually(t, "nothing to wait", func() bool { return s.node.Figures().Waiting == 0 }) // an answer comes before the count
 	f := s.node.Figures()
 	t.Logf("%d entries in %d appends and %d transactions", f.AppendedEntries, f.Appends, f.Batches)
 	if f.Batches > lanes*each/2 || f.Waiting != 0 || f.WaitingBytes != 0 {
