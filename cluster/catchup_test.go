@@ -41,6 +41,6 @@ func TestCatchUpUnderLoad(t *testing.T) {
 	clustertest.Eventually(t, "the log to be cut again", func() bool { return c.Node(leader).Figures().LogBytes <= limit })
 	l.end()
 	l.wg.Wait()
-	level(c)
+	c.Agree()
 	l.stop(t, c.Store(0), c.Store(1), c.Store(2))
 }

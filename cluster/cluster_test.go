@@ -47,6 +47,7 @@ func texts(t *testing.T, st *store.Store) map[string]int {
 }
 
 func TestThreeNodesHoldTheSame(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, nil)
 	var last store.Number
 	for seq := uint64(1); seq <= 30; seq++ {
@@ -57,8 +58,7 @@ func TestThreeNodesHoldTheSame(t *testing.T) {
 		last = n
 	}
 	leader := c.Leader()
-	index, _ := c.Store(leader).Applied()
-	c.Agree(index)
+	c.Agree()
 	for i := range 3 {
 		if got := texts(t, c.Store(i)); len(got) != 30 {
 			t.Errorf("node %d has %d messages, want 30", i, len(got))
@@ -69,9 +69,7 @@ func TestThreeNodesHoldTheSame(t *testing.T) {
 		if c.Node(i).LeaderID() != c.Node(leader).LeaderID() || c.Node(i).IsLeader() {
 			t.Errorf("node %d sees %q lead", i, c.Node(i).LeaderID())
 		}
-		if err := c.Node(i).Ready(); err != nil {
-			t.Errorf("follower ready: %v", err)
-		}
+		c.Eventually("the follower to be ready", func() bool { return c.Node(i).Ready() == nil })
 	}
 }
 
@@ -128,6 +126,7 @@ func (o *outcomes) lanes(ctx context.Context, node *cluster.Node) (warm func(ack
 // all nodes once, what was surely not proposed is nowhere, and only the rest is unknown, which the
 // token settles.
 func TestLeaderLossClassifiesOutcomes(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, nil)
 	old := c.Leader()
 	out := outcomes{acked: map[string]*store.Accept{}, sure: map[string]*store.Accept{}, unknown: map[string]*store.Accept{}}
@@ -143,8 +142,7 @@ func TestLeaderLossClassifiesOutcomes(t *testing.T) {
 		out.acked[text] = cmd
 	}
 	c.Start(old)
-	index, _ := c.Store(c.Leader()).Applied()
-	c.Agree(index)
+	c.Agree()
 	for i := range 3 {
 		found := texts(t, c.Store(i))
 		for text := range out.acked {
@@ -163,6 +161,7 @@ func TestLeaderLossClassifiesOutcomes(t *testing.T) {
 // TestLeaderWorkMovesWithLeadership: the work of a leader has ended before that of the next begins
 // on the same node, and runs on one node at a time when leaders stop in order.
 func TestLeaderWorkMovesWithLeadership(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -207,10 +206,6 @@ func TestFollowerThatWasAwayGetsTheFile(t *testing.T) {
 			number(t, c.Propose(acceptCommand("x", seq, fmt.Sprint(seq, filler))))
 		}
 	}
-	agree := func() {
-		index, _ := c.Store(c.Leader()).Applied()
-		c.Agree(index)
-	}
 	add(5)
 	c.Stop(away)
 	add(100)
@@ -218,14 +213,14 @@ func TestFollowerThatWasAwayGetsTheFile(t *testing.T) {
 		t.Fatalf("the log still begins at %d", first)
 	}
 	c.Start(away)
-	agree()
+	c.Agree()
 	c.Eventually("a snapshot restored", func() bool { return c.Node(away).Figures().SnapshotsReceived > 0 })
 	add(10) // now by the log
-	agree()
+	c.Agree()
 	c.Stop(away)
 	add(5)
 	c.Start(away)
-	agree()
+	c.Agree()
 	if f := c.Node(away).Figures(); f.SnapshotsReceived != 0 {
 		t.Errorf("%d snapshots were needed after a short absence", f.SnapshotsReceived)
 	}

@@ -77,7 +77,7 @@ func TestFullDiskEndsOneNode(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.Start(2) // on what it has
-			level(c)
+			c.Agree()
 			l.stop(t, c.Store(0), c.Store(1), c.Store(2))
 		})
 	}
@@ -103,7 +103,7 @@ func TestSnapshotThatDoesNotFit(t *testing.T) {
 	l.end()
 	l.wg.Wait()
 	c.Stop(i)
-	level(c)
+	c.Agree()
 	l.stop(t, c.Store(0), c.Store(1))
 }
 
@@ -127,6 +127,6 @@ func TestLowDiskHandsOver(t *testing.T) {
 	if err := c.Node(c.Leader()).Transfer(patient(t), "n3"); !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), "disk") {
 		t.Errorf("handed back: %v", err)
 	}
-	level(c)
+	c.Agree()
 	l.stop(t, c.Store(0), c.Store(1), c.Store(2))
 }

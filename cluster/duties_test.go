@@ -25,6 +25,7 @@ func awaitVersion(t *testing.T, st *store.Store, v uint64) {
 
 // TestRollingUpgrade: what only later programs understand enters the log once the last node has one.
 func TestRollingUpgrade(t *testing.T) {
+	t.Parallel()
 	var versions [4]atomic.Uint64
 	for i := range versions {
 		versions[i].Store(1)
@@ -86,6 +87,7 @@ func beat(t *testing.T, c *clustertest.Cluster) {
 
 // TestLeaderOfAWrongClockHandsOverBeforeItStamps: one stamp of the next hour would stay for an hour.
 func TestLeaderOfAWrongClockHandsOverBeforeItStamps(t *testing.T) {
+	t.Parallel()
 	for _, off := range []time.Duration{time.Hour, -time.Hour} {
 		t.Run(off.String(), func(t *testing.T) {
 			c := clustertest.New(t, 3, func(cfg *cluster.Config) {
@@ -118,6 +120,7 @@ func TestLeaderOfAWrongClockHandsOverBeforeItStamps(t *testing.T) {
 
 // TestLeaderWhoseClockLeapsHandsOver, and none of what it stamps meanwhile is of the wrong time.
 func TestLeaderWhoseClockLeapsHandsOver(t *testing.T) {
+	t.Parallel()
 	var off [3]atomic.Int64
 	c := clustertest.New(t, 3, func(cfg *cluster.Config) {
 		quick(cfg)
@@ -147,7 +150,7 @@ func TestLeaderWhoseClockLeapsHandsOver(t *testing.T) {
 	}
 	off[old].Store(0)
 	awaitHeard(t, c.Node((old+1)%3))
-	level(c)
+	c.Agree()
 	l.stop(t, c.Store(0), c.Store(1), c.Store(2))
 }
 
@@ -157,6 +160,7 @@ func openBind(c *clustertest.Cluster, node string) {
 }
 
 func TestBindsOfTheDeadAreRemoved(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	leader := c.Leader()
 	dead, alive := (leader+1)%3, (leader+2)%3
@@ -176,6 +180,7 @@ func TestBindsOfTheDeadAreRemoved(t *testing.T) {
 }
 
 func TestBindsOfTheRemovedGoAtOnce(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, func(cfg *cluster.Config) {
 		quick(cfg)
 		cfg.ReapAfter = time.Hour
@@ -214,19 +219,20 @@ func forgetTokens(t *testing.T, path string) {
 // TestDivergedNodeStops: its file was damaged while it was down, so that it comes to another result than
 // the others. It stops, whether it leads or not, and the others go on.
 func TestDivergedNodeStops(t *testing.T) {
+	t.Parallel()
 	for _, leads := range []bool{false, true} {
 		t.Run(fmt.Sprintf("leads %v", leads), func(t *testing.T) {
 			c := clustertest.New(t, 3, quick)
 			leader := c.Leader()
 			awaitVersion(t, c.Store(leader), store.Version)
 			number(t, c.Propose(acceptCommand("x", 1, "once")))
-			level(c)
+			c.Agree()
 			bad := (leader + 1) % 3
 			good := []int{leader, (leader + 2) % 3}
 			c.Stop(bad)
 			forgetTokens(t, c.Dir(bad)+".db")
 			c.Start(bad)
-			level(c)
+			c.Agree()
 			if leads {
 				awaitHeard(t, c.Node(leader))
 				if err := c.Node(leader).Transfer(patient(t), c.Peer(bad).ID); err != nil {
@@ -250,6 +256,7 @@ func TestDivergedNodeStops(t *testing.T) {
 
 // TestFailedTransferLeavesAWorkingLeader: the node that was to lead does not answer.
 func TestFailedTransferLeavesAWorkingLeader(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	leader := c.Leader()
 	dead := (leader + 1) % 3

@@ -116,7 +116,7 @@ func (w *crowd) end() {
 	w.t.Helper()
 	close(w.stop)
 	w.wg.Wait()
-	agree(w.c)
+	w.c.Agree()
 	results, sure, unknown := w.counts()
 	w.t.Logf("results %v, surely not proposed %v, unknown %v", results, sure, unknown)
 	for i := range 3 {
@@ -136,6 +136,7 @@ func (w *crowd) end() {
 }
 
 func TestProposeOnEveryNode(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, nil)
 	leader := c.LeaderOf(0, 1, 2)
 	w := newCrowd(t, c, "a")
@@ -162,6 +163,7 @@ func TestProposeOnEveryNode(t *testing.T) {
 // TestLeaderCutOff: the leader's packets are lost, one way or both, or its connections break. The others go
 // on, nothing hangs, and nothing is lost or there twice when it is back.
 func TestLeaderCutOff(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		cut  func(c *clustertest.Cluster, leader int)
@@ -172,6 +174,7 @@ func TestLeaderCutOff(t *testing.T) {
 		{"nothing is heard of it", (*clustertest.Cluster).Mute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			c := clustertest.New(t, 3, nil)
 			old := c.LeaderOf(0, 1, 2)
 			a, b := (old+1)%3, (old+2)%3
@@ -195,6 +198,7 @@ func TestLeaderCutOff(t *testing.T) {
 // TestFollowerCutOff: what a follower proposes while it hears nothing of the leader is surely not proposed
 // or unknown, and the leader goes on with the other one.
 func TestFollowerCutOff(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, nil)
 	leader := c.LeaderOf(0, 1, 2)
 	away, other := (leader+1)%3, (leader+2)%3
@@ -215,12 +219,24 @@ func TestFollowerCutOff(t *testing.T) {
 }
 
 // TestLeaderKilledUnderLoad crashes the leader again and again under proposals on all nodes. Tokens of lanes
-// on the node that dies are not settled, so only what was acknowledged counts for them.
+// on the node that dies are not settled, so only what was acknowledged counts for them. Two clusters share the rounds,
+// which mostly wait for elections.
 func TestLeaderKilledUnderLoad(t *testing.T) {
-	rounds := 20
+	t.Parallel()
+	rounds := 10
 	if testing.Short() {
-		rounds = 4
+		rounds = 2
 	}
+	for _, name := range []string{"one", "two"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			killLeaders(t, rounds)
+		})
+	}
+}
+
+func killLeaders(t *testing.T, rounds int) {
+	t.Helper()
 	c := clustertest.New(t, 3, nil)
 	var gaps []time.Duration
 	for round := range rounds {
@@ -244,6 +260,7 @@ func TestLeaderKilledUnderLoad(t *testing.T) {
 
 // TestLeadersOwnCommandsStay: what only a leader may propose is not passed on to one.
 func TestLeadersOwnCommandsStay(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, func(cfg *cluster.Config) { cfg.Version = 1 })
 	leader := c.LeaderOf(0, 1, 2)
 	follower := c.Node((leader + 1) % 3)
@@ -263,6 +280,7 @@ func TestLeadersOwnCommandsStay(t *testing.T) {
 
 // TestProposeWaitsForALeader: nobody leads, so the proposal waits as long as it may; then one does.
 func TestProposeWaitsForALeader(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, func(cfg *cluster.Config) { cfg.EnqueueTimeout = 400 * time.Millisecond })
 	leader := c.LeaderOf(0, 1, 2)
 	alone := (leader + 1) % 3

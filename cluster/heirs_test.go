@@ -32,7 +32,7 @@ func TestUnfitNodesAreNotHandedTheLead(t *testing.T) {
 			first := c.Node(c.Leader())
 			awaitHeard(t, first)
 			manyEntries(t, first, 1100) // more than a node may be behind
-			level(c)
+			c.Agree()
 			c.Node(1).AnswerPulse(test.pulse)
 			if err := first.Transfer(patient(t), "n2"); !errors.Is(err, cluster.ErrRefused) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("transfer to it: %v, want ErrRefused that says %q", err, test.says)

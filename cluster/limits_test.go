@@ -21,6 +21,7 @@ import (
 // happened once between its beginning and its end (promise 5). Proposals whose outcome is unknown are
 // repeated with their token or given up; what became of those shows the state at the end.
 func TestLimitsAreLinearizable(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, func(cfg *cluster.Config) {
 		quick(cfg)
 		cfg.Now = coarse

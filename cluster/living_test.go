@@ -10,6 +10,7 @@ import (
 // TestBindsOfTheLivingStay: when the leader removes binds, those of nodes that answer it stay. The nodes are gone through in
 // the order of their ids, so that after the last one all have been judged.
 func TestBindsOfTheLivingStay(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	leader := c.Leader()
 	for _, id := range []string{"n1", "n2", "n3", "zz"} {

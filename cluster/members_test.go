@@ -155,13 +155,8 @@ func (l *load) stop(t *testing.T, stores ...*store.Store) {
 	}
 }
 
-// level waits until all nodes that are up hold what the leader does.
-func level(c *clustertest.Cluster) {
-	index, _ := c.Store(c.Leader()).Applied()
-	c.Agree(index)
-}
-
 func TestGenesisNamesTheClusterOnce(t *testing.T) {
+	t.Parallel()
 	t.Run("all nodes by the log", func(t *testing.T) {
 		c := clustertest.New(t, 3, nil)
 		id := c.Store(c.Leader()).ClusterID()
@@ -187,6 +182,7 @@ func TestGenesisNamesTheClusterOnce(t *testing.T) {
 // TestClusterGrowsAndReplacesUnderLoad is the life of a cluster: it begins as one node, two join and need
 // its file because the log was cut, one dies and is removed, another takes its place.
 func TestClusterGrowsAndReplacesUnderLoad(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 1, func(cfg *cluster.Config) {
 		quick(cfg)
 		cfg.SegmentBytes, cfg.MaxLogBytes = 64<<10, 512<<10
@@ -236,7 +232,7 @@ func TestClusterGrowsAndReplacesUnderLoad(t *testing.T) {
 	l.more(t, 100)
 	l.end()
 	l.wg.Wait()
-	level(c)
+	c.Agree()
 	var stores []*store.Store
 	for i := range 4 {
 		if c.Store(i) != nil {
@@ -292,6 +288,7 @@ func TestJoinRefuses(t *testing.T) {
 }
 
 func TestRemoveRefuses(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	leader := c.Leader()
 	node := c.Node(leader)
@@ -327,12 +324,13 @@ func TestRemoveRefuses(t *testing.T) {
 // TestRemovedNodeDoesNotDisturb: it was away when it was removed, and takes itself for a voter when it
 // is started again.
 func TestRemovedNodeDoesNotDisturb(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	leader := c.Leader()
 	node := c.Node(leader)
 	awaitHeard(t, node)
 	away := (leader + 1) % 3
-	level(c)
+	c.Agree()
 	c.Crash(away)
 	if err := node.Remove(patient(t), c.Peer(away).ID); err != nil {
 		t.Fatal(err)
@@ -354,7 +352,7 @@ func TestRemovedNodeDoesNotDisturb(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitVote(t, node, c.Peer(away).ID)
-	level(c)
+	c.Agree()
 	clustertest.Eventually(t, "the node not to think itself removed", func() bool {
 		return !errors.Is(c.Node(away).Ready(), cluster.ErrRemoved)
 	})
@@ -362,6 +360,7 @@ func TestRemovedNodeDoesNotDisturb(t *testing.T) {
 
 // TestTransferBackAndForth: nothing is lost or doubled, and no node is elected otherwise.
 func TestTransferBackAndForth(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	leader := c.Leader()
 	for i := range 3 {
@@ -381,7 +380,7 @@ func TestTransferBackAndForth(t *testing.T) {
 	}
 	l.end()
 	l.wg.Wait()
-	level(c)
+	c.Agree()
 	reigns := uint64(0)
 	for i := range 3 {
 		reigns += c.Node(i).Figures().Reigns
@@ -394,6 +393,7 @@ func TestTransferBackAndForth(t *testing.T) {
 
 // TestTransferToTheDeadIsRefused, and the leader leads on without a pause.
 func TestTransferToTheDeadIsRefused(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	leader := c.Leader()
 	dead := (leader + 1) % 3
@@ -411,6 +411,7 @@ func TestTransferToTheDeadIsRefused(t *testing.T) {
 }
 
 func TestStepDown(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	old := c.Leader()
 	awaitHeard(t, c.Node(old))
@@ -440,6 +441,7 @@ func firstLeads(cfg *cluster.Config) {
 
 // TestShutdownHandsOver: the others need not notice that the leader is gone.
 func TestShutdownHandsOver(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, firstLeads)
 	clustertest.Eventually(t, "n1 to lead", c.Node(0).IsLeader)
 	c.Leader()
@@ -450,6 +452,7 @@ func TestShutdownHandsOver(t *testing.T) {
 
 // TestLeaveOfTheLeader: it hands over first, so that the others need no election of their own.
 func TestLeaveOfTheLeader(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, firstLeads)
 	old := c.Leader()
 	awaitHeard(t, c.Node(old))
@@ -469,6 +472,6 @@ func TestLeaveOfTheLeader(t *testing.T) {
 	l.end()
 	l.wg.Wait()
 	c.Stop(old)
-	level(c)
+	c.Agree()
 	l.stop(t, c.Store(left[0]), c.Store(left[1]))
 }

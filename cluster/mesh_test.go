@@ -110,6 +110,7 @@ func TestWhoAsksCanLeave(t *testing.T) {
 // TestDeadPeerIsNoticed: packets are dropped without a word; who waits for an answer learns that there will
 // be none long before TCP would say so, and later asks over a new connection.
 func TestDeadPeerIsNoticed(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, nil)
 	hold := make(chan struct{})
 	began := make(chan struct{})
@@ -147,6 +148,7 @@ func TestDeadPeerIsNoticed(t *testing.T) {
 
 // TestTwoClustersStayTwo: the address of n3 in one cluster is that of n3 in another one.
 func TestTwoClustersStayTwo(t *testing.T) {
+	t.Parallel()
 	var logs, theirLogs nodeLog
 	wrong := ""
 	ours := clustertest.New(t, 3, func(cfg *cluster.Config) {
@@ -162,8 +164,8 @@ func TestTwoClustersStayTwo(t *testing.T) {
 	})
 	number(t, ours.Propose(acceptCommand("x", 1, "ours")))
 	number(t, theirs.Propose(acceptCommand("x", 1, "theirs")))
-	agree(ours)
-	agree(theirs)
+	ours.Agree()
+	theirs.Agree()
 	term := theirs.Node(2).Figures().Term
 	for i := range 3 {
 		ours.Stop(i)
@@ -175,22 +177,11 @@ func TestTwoClustersStayTwo(t *testing.T) {
 	number(t, theirs.Propose(acceptCommand("x", 2, "theirs too")))
 	ours.Eventually("a line about it here", func() bool { return logs.has("of another cluster than") && logs.has("of cluster theirs") })
 	ours.Eventually("a line about it there", func() bool { return theirLogs.has("of another cluster than") && theirLogs.has("of cluster ours") })
-	agree(theirs)
+	theirs.Agree()
 	if got := texts(t, theirs.Store(2)); len(got) != 2 || got["theirs"] != 1 || got["theirs too"] != 1 {
 		t.Errorf("n3 of the other cluster has %v", got)
 	}
 	if got := theirs.Node(2).Figures().Term; got != term {
 		t.Errorf("n3 of the other cluster is in term %d, was in %d", got, term)
 	}
-}
-
-func agree(c *clustertest.Cluster) {
-	leader := c.Leader()
-	c.Eventually("the leader's store to hold all", func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		return c.Node(leader).Sync(ctx) == nil
-	})
-	index, _ := c.Store(leader).Applied()
-	c.Agree(index)
 }

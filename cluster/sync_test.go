@@ -13,6 +13,7 @@ import (
 
 // TestSyncSeesWhatWasAnswered: what one node was told is there on any other that syncs afterwards.
 func TestSyncSeesWhatWasAnswered(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, nil)
 	c.LeaderOf(0, 1, 2)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -53,6 +54,7 @@ func TestSyncSeesWhatWasAnswered(t *testing.T) {
 // TestOnlyWhoAnswersIsInTouch: a node reaches the leader, which does not reach the node. The leader takes it for dead and
 // gives its receipts to others, so before that the node has to know.
 func TestOnlyWhoAnswersIsInTouch(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	leader := c.LeaderOf(0, 1, 2)
 	deaf := (leader + 1) % 3
@@ -73,6 +75,7 @@ func TestOnlyWhoAnswersIsInTouch(t *testing.T) {
 
 // TestSyncNeedsAMajority: a leader that is cut off may not know it yet. What it holds may be old.
 func TestSyncNeedsAMajority(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, nil)
 	old := c.LeaderOf(0, 1, 2)
 	c.Isolate(old, clustertest.Drop)

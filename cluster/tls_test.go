@@ -133,6 +133,7 @@ func (l *nodeLog) has(s string) bool {
 // TestStrangersAreKeptOut: of three nodes the third does not belong to the others. They go on without it, it gets
 // nothing, and the logs of both say why.
 func TestStrangersAreKeptOut(t *testing.T) {
+	t.Parallel()
 	ours, foreign := newAuthority(t), newAuthority(t)
 	for _, tt := range []struct {
 		name         string
@@ -178,6 +179,7 @@ func TestStrangersAreKeptOut(t *testing.T) {
 // TestCARotation replaces the CA of a cluster under load, file by file, while followers come and go: whoever comes
 // gets in, and the leader stays the leader.
 func TestCARotation(t *testing.T) {
+	t.Parallel()
 	old, next := newAuthority(t), newAuthority(t)
 	creds := newCredentials(t, old)
 	c := clustertest.New(t, 3, creds.tune)
@@ -219,8 +221,7 @@ func TestCARotation(t *testing.T) {
 	if f := c.Node(leader).Figures(); !c.Node(leader).IsLeader() || f.Term != term {
 		t.Errorf("leader: %v, term %d; want it to lead, term %d", c.Node(leader).IsLeader(), f.Term, term)
 	}
-	index, _ := c.Store(leader).Applied()
-	c.Agree(index)
+	c.Agree()
 	if got := len(texts(t, c.Store((leader+1)%3))); got != *accepted || got == 0 {
 		t.Errorf("%d messages in the state, %d accepted", got, *accepted)
 	}

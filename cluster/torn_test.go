@@ -89,7 +89,7 @@ func TestForwardThatFailedMayHaveHappened(t *testing.T) {
 	}
 	way.torn.Store(false)
 	number(t, c.ProposeOn(follower, acceptCommand("x", 2, "forwarded")))
-	agree(c)
+	c.Agree()
 	for i := range 3 {
 		if found := texts(t, c.Store(i)); found["forwarded"] != 1 || found["not sent"] != 0 {
 			t.Errorf("n%d has %v", i+1, found)

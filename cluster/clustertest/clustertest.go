@@ -215,9 +215,17 @@ func (c *Cluster) Propose(cmd store.Command) store.Result {
 	}
 }
 
-// Agree waits until all nodes that are up have applied the same, at least up to index.
-func (c *Cluster) Agree(index uint64) {
+// Agree waits until the files of all nodes that are up hold the same: all that was answered before it was called,
+// which the leader's file may have later.
+func (c *Cluster) Agree() {
 	c.t.Helper()
+	leader := c.Leader()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.Node(leader).Sync(ctx); err != nil {
+		c.t.Fatalf("sync on node %s: %v", c.peers[leader].ID, err)
+	}
+	index, _ := c.Store(leader).Applied()
 	c.Eventually(fmt.Sprintf("all nodes at index %d", index), func() bool {
 		low, high := ^uint64(0), uint64(0)
 		for _, m := range c.nodes {
