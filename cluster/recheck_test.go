@@ -69,6 +69,15 @@ func TestConnectionsAreLookedAtAgain(t *testing.T) {
 	}
 }
 
+// TestAnotherVersionsAnswer: a listener that does not know our hello answers in the form that it knows.
+func TestAnotherVersionsAnswer(t *testing.T) {
+	short := appendName(appendName([]byte{helloUnknown}, "n1"), "abc")
+	_, err := greeting(&duplex{Reader: bytes.NewReader(short)}, streamMesh, identity{node: "n2"}, "n1")
+	if !errors.Is(err, errStranger) || !strings.Contains(err.Error(), "another version of the program") {
+		t.Errorf("%v, want errStranger that says why", err)
+	}
+}
+
 // TestStrangersAreLeftOnceJoined: a node without a cluster takes connections of any. When it has joined one it ends
 // those of others.
 func TestStrangersAreLeftOnceJoined(t *testing.T) {
