@@ -128,3 +128,39 @@ func TestShutdownCommits(t *testing.T) {
 	}
 	s.node, s.store = nil, nil
 }
+
+// TestDecidedIsTold: the proposer of an Accept has its result when it is decided, whatever Raft says later; that
+// of another command waits; an entry of the same octets that came from elsewhere is nobody's.
+func TestDecidedIsTold(t *testing.T) {
+	q := newQueue(Config{}, nil)
+	hand := func() *proposal {
+		p := &proposal{octets: []byte{1, 2, 3}, done: make(chan struct{})}
+		q.handed[&p.octets[0]] = p
+		return p
+	}
+	told := func(p *proposal) bool {
+		select {
+		case <-p.done:
+			return true
+		default:
+			return false
+		}
+	}
+	p := hand()
+	if q.decided(&raft.Log{Data: []byte{1, 2, 3}}, &store.AcceptResult{}) || told(p) {
+		t.Error("told by another node's entry")
+	}
+	if q.decided(&raft.Log{Data: p.octets}, &store.AcceptResult{}) || !told(p) {
+		t.Error("an Accept waits for its commit")
+	}
+	p.tell(nil, raft.ErrLeadershipLost)
+	if _, ok := p.result.(*store.AcceptResult); !ok || p.err != nil {
+		t.Errorf("result %v, error %v after Raft has lost sight of it", p.result, p.err)
+	}
+	if p = hand(); !q.decided(&raft.Log{Data: p.octets}, store.None{}) || told(p) {
+		t.Error("another command does not wait for its commit")
+	}
+	if q.decided(&raft.Log{Type: raft.LogConfiguration}, store.None{}) || len(q.handed) != 0 {
+		t.Errorf("%d proposals left", len(q.handed))
+	}
+}
