@@ -57,7 +57,7 @@ func TestLostMajority(t *testing.T) {
 		awaitVote(t, c.Node(last), c.Peer(i).ID)
 	}
 	c.Propose(acceptCommand("n", 2, "of three nodes"))
-	level(c)
+	c.Agree()
 	if got := len(c.Node(last).Members()); got != 3 {
 		t.Errorf("%d members, want 3", got)
 	}
@@ -74,7 +74,7 @@ func TestLostMajority(t *testing.T) {
 func TestSurvivorsRecoveredApart(t *testing.T) {
 	c := clustertest.New(t, 3, quick)
 	c.Propose(acceptCommand("n", 1, "of all"))
-	level(c)
+	c.Agree()
 	lineage := c.Store(0).Lineage()
 	if lineage == (store.Lineage{}) || lineage != c.Store(1).Lineage() || lineage != c.Store(2).Lineage() {
 		t.Errorf("lineages %s, %s, %s", lineage, c.Store(1).Lineage(), c.Store(2).Lineage())
@@ -122,7 +122,7 @@ func TestSurvivorsRecoveredApart(t *testing.T) {
 		}
 	}
 	c.Propose(acceptCommand("n", 3, "of three nodes"))
-	level(c)
+	c.Agree()
 	c.Stop(0) // the two go on without the one that was recovered
 	c.Propose(acceptCommand("n", 4, "of two nodes"))
 }
