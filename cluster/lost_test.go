@@ -14,6 +14,7 @@ import (
 // TestLostMajority: two of three nodes are lost in the middle of the load. The third is recovered with all that was
 // acknowledged; those of the old epoch that come back are not listened to; empty ones join.
 func TestLostMajority(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	leader := c.Leader()
 	l := startLoad(t, 4, 100, c.Node(0), c.Node(1), c.Node(2))
@@ -72,6 +73,7 @@ func TestLostMajority(t *testing.T) {
 // cluster id and epoch, and refuse each other in both directions, saying why and what to do. The one that is emptied
 // joins; a node that was away meanwhile is refused by both.
 func TestSurvivorsRecoveredApart(t *testing.T) {
+	t.Parallel()
 	c := clustertest.New(t, 3, quick)
 	c.Propose(acceptCommand("n", 1, "of all"))
 	c.Agree()
