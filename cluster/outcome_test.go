@@ -75,6 +75,7 @@ func TestOutcomesTravel(t *testing.T) {
 func TestForeignCommandsAreChecked(t *testing.T) {
 	s := newSite(t, nil)
 	s.start()
+	eventually(t, "the cluster version", func() bool { return s.store.ClusterVersion() == store.Version })
 	last := s.node.raft.LastIndex()
 	cut := store.Encode(0, acceptCommand(1, "one"))
 	for name, octets := range map[string][]byte{
