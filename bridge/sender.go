@@ -38,6 +38,10 @@ type Answer struct {
 	// Account is true for faults of the account or route (arrears, keys, permission), not of the message: the route is to
 	// be stopped for a while and its messages retried.
 	Account bool
+	// Whole is true when the answer is about the call as a whole, or about the account or the route, and not perhaps about
+	// one recipient that the API does not name: its Kind then holds for all of them. Without it, an answer to a call for
+	// several says nothing of each. An answer to a call for one recipient is always whole.
+	Whole bool
 	// Cause is for our log only: redacted, without text, number or key.
 	Cause error
 }
