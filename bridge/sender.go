@@ -38,9 +38,13 @@ type Answer struct {
 	// Account is true for faults of the account or route (arrears, keys, permission), not of the message: the route is to
 	// be stopped for a while and its messages retried.
 	Account bool
+	// Throttled is true when the account's calls per second are used up: the route is to slow down.
+	Throttled bool
+	// Outage is true when the route may be down: no connection, no answer, a 5xx, an answer that cannot be read.
+	Outage bool
 	// Whole is true when the answer is about the call as a whole, or about the account or the route, and not perhaps about
 	// one recipient that the API does not name: its Kind then holds for all of them. Without it, an answer to a call for
-	// several says nothing of each. An answer to a call for one recipient is always whole.
+	// several says nothing of each, whatever its Kind. An answer to a call for one recipient is always whole.
 	Whole bool
 	// Cause is for our log only: redacted, without text, number or key.
 	Cause error
