@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -120,9 +119,6 @@ func (c *policyCheck) checkDefaultMsgIDs(key string, a *Account) {
 func (c *policyCheck) checkReferences(key string, a *Account) {
 	c.list(key+".templates", a.Templates, "template", func(code string) bool { return c.templates[code] != nil })
 	c.list(key+".signatures", a.Signatures, "signature", func(s string) bool { return c.signatures[s] })
-	if a.Route != "" && !c.routes[a.Route] {
-		c.addf(key+".route", "%s is not a route; there are: %s", quote(a.Route), strings.Join(sortedKeys(c.routes), ", "))
-	}
 	switch {
 	case a.SignName == "":
 	case !c.signatures[a.SignName]:

@@ -213,9 +213,10 @@ func TestParsePolicyDefaults(t *testing.T) {
 			Vars: map[string]VarRule{"v": {Kind: "any", Min: 1, Max: 35}}}},
 		Classes: BuiltinClasses(),
 		Routes: []Route{{Name: "r", Kind: "dysmsapi", Endpoint: "dysmsapi.aliyuncs.com", Credentials: "default", QPS: 1000, Workers: 64,
-			Timeout: Duration(5 * time.Second)}},
+			Timeout: Duration(5 * time.Second), Account: "default", Weight: 1}},
 	}
-	want.Classes["own"] = Class{Validity: Duration(24 * time.Hour), OnUncertain: "resend", ResendAfter: Duration(5 * time.Minute), PhoneLimitBy: "sign"}
+	want.Classes["own"] = Class{Validity: Duration(24 * time.Hour), OnUncertain: "resend", ResendAfter: Duration(5 * time.Minute), PhoneLimitBy: "sign",
+		Batch: 1, BatchWithin: Duration(50 * time.Millisecond)}
 	if !reflect.DeepEqual(*p, want) {
 		t.Errorf("got %+v\nwant %+v", *p, want)
 	}

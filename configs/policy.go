@@ -7,7 +7,7 @@ type Policy struct {
 	Signatures []string         `yaml:"signatures"` // SignNames without 【】
 	Templates  []Template       `yaml:"templates"`  // approved templates
 	Classes    map[string]Class `yaml:"classes"`    // by name; the built-in four are there unless overridden
-	Routes     []Route          `yaml:"routes"`     // ways out; the first is the default
+	Routes     []Route          `yaml:"routes"`     // ways out
 }
 
 // An Account is one system_id.
@@ -28,7 +28,8 @@ type Account struct {
 	Templates        []string `yaml:"templates"`         // TemplateCodes it may use; empty = all
 	Signatures       []string `yaml:"signatures"`        // SignNames it may use; empty = all
 	FallbackTemplate string   `yaml:"fallback_template"` // TemplateCode with one variable that takes a text no template matches; empty = refuse
-	Route            string   `yaml:"route"`             // name; empty = the first route
+	Route            string   `yaml:"route"`             // the one route it goes by; empty = see routes
+	Routes           []string `yaml:"routes"`            // routes it goes by; empty = all but those with only_named
 
 	DefaultMsgIDs map[string]string `yaml:"default_msg_ids"` // sm_default_msg_id (1 to 254) to TemplateCode; empty = none
 	VendorTLVs    bool              `yaml:"vendor_tlvs"`     // optional parameters 0x1400 TemplateCode, 0x1401 its parameters (JSON), 0x1402 SignName
@@ -95,6 +96,9 @@ type Class struct {
 	PhoneLimits  []PhoneLimit `yaml:"phone_limits"`   // per phone; empty = none
 	Urgent       bool         `yaml:"urgent"`         // sent before messages of classes that are not urgent
 	PhoneLimitBy string       `yaml:"phone_limit_by"` // what is counted together: sign (default), or template (signature and template)
+	Batch        int          `yaml:"batch"`          // most messages of one call, 1 to 100; default 1
+	BatchWithin  Duration     `yaml:"batch_within"`   // how long a message waits for others while such a call is under way; default 50ms
+	Hours        string       `yaml:"hours"`          // when it may be sent, such as "08:00-21:00" (UTC+8); empty = always
 }
 
 // A PhoneLimit is one frequency rule per phone, as Alibaba Cloud counts it: minutes and hours are
@@ -114,4 +118,11 @@ type Route struct {
 	QPS         int      `yaml:"qps"`         // calls per second, over the cluster; default 1000
 	Workers     int      `yaml:"workers"`     // calls at a time; default 64
 	Timeout     Duration `yaml:"timeout"`     // of one call; default 5s
+
+	Account    string   `yaml:"account"`    // the Alibaba Cloud account it belongs to, by any name; empty = the name of its credentials
+	Priority   int      `yaml:"priority"`   // routes with the lowest one that are well are used; default 0
+	Weight     int      `yaml:"weight"`     // share of the calls among routes of one priority; default 1
+	Templates  []string `yaml:"templates"`  // TemplateCodes that its account has; empty = all
+	Signatures []string `yaml:"signatures"` // SignNames that its account has; empty = all
+	OnlyNamed  bool     `yaml:"only_named"` // used only by accounts that name it
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -64,9 +63,7 @@ func (p *Policy) check(c *checker) {
 		seen[a.SystemID] = true
 		pc.checkAccount(key, a)
 	}
-	if len(p.Accounts) > 0 && len(p.Routes) == 0 {
-		c.addf("routes", "there is no way out for the accounts; at least one route is needed")
-	}
+	pc.checkWaysOut()
 }
 
 func (c *policyCheck) checkSignatures() {
@@ -91,6 +88,11 @@ func (c *policyCheck) checkClass(key, name string) {
 	c.lasting(key+".resend_after", class.ResendAfter, Duration(time.Second), Duration(24*time.Hour))
 	c.oneOf(key+".on_uncertain", class.OnUncertain, "report", "resend")
 	c.oneOf(key+".phone_limit_by", class.PhoneLimitBy, "sign", "template")
+	c.between(key+".batch", class.Batch, 1, MaxBatch)
+	c.lasting(key+".batch_within", class.BatchWithin, Duration(time.Millisecond), Duration(10*time.Second))
+	if _, err := ParseHours(class.Hours); err != nil {
+		c.addf(key+".hours", "%v", err)
+	}
 	seen := map[string]bool{}
 	for i, l := range class.PhoneLimits {
 		at := fmt.Sprintf("%s.phone_limits[%d]", key, i)
@@ -164,41 +166,6 @@ func variables(text string) (map[string]bool, error) {
 		}
 		names[name], text = true, rest
 	}
-}
-
-func (c *policyCheck) checkRoute(key string, r *Route) {
-	switch {
-	case !nameShape.MatchString(r.Name):
-		c.addf(key+".name", "%s is not a name; allowed: 1 to 32 letters, digits, \".\", \"_\" and \"-\"", quote(r.Name))
-	case c.routes[r.Name]:
-		c.addf(key+".name", "%s is already a route", quote(r.Name))
-	}
-	c.routes[r.Name] = true
-	c.oneOf(key+".kind", r.Kind, "dysmsapi")
-	host, ok := endpointHost(r.Endpoint)
-	switch {
-	case strings.Contains(r.Endpoint, "://"):
-		c.addf(key+".endpoint", "%s has a scheme; allowed: host or host:port (HTTPS unless plain)", quote(r.Endpoint))
-	case !ok:
-		c.addf(key+".endpoint", "%s is not an endpoint; allowed: host or host:port", quote(r.Endpoint))
-	case r.Plain && strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), "aliyuncs.com"):
-		c.addf(key+".plain", "would send phone numbers over HTTP; allowed: with simulators only")
-	}
-	if !nameShape.MatchString(r.Credentials) {
-		c.addf(key+".credentials", "%s is not a name of the node configuration's credentials", quote(r.Credentials))
-	}
-	c.between(key+".qps", r.QPS, 1, 100_000)
-	c.between(key+".workers", r.Workers, 1, 10_000)
-	c.lasting(key+".timeout", r.Timeout, Duration(100*time.Millisecond), Duration(time.Minute))
-}
-
-// endpointHost returns the host of host[:port].
-func endpointHost(endpoint string) (string, bool) {
-	host, port, ok := splitAddr(endpoint)
-	if ok {
-		return host, host != "" && port != 0
-	}
-	return endpoint, net.ParseIP(endpoint) != nil || hostShape.MatchString(endpoint)
 }
 
 // errHash says what a password hash must look like, and never what it was.

@@ -53,29 +53,34 @@ const (
 	ClassInternational = "international" // to numbers outside the Chinese mainland
 )
 
+// MaxBatch is how many messages one call may be for at most.
+const MaxBatch = 100
+
+const defaultBatchWithin = 50 * time.Millisecond
+
 // BuiltinClasses returns the classes that every policy has. The frequency limits are those that Alibaba Cloud
 // applies to a phone by default: one-time codes 1 a minute, 5 an hour, 10 a day per signature; others 50 a day per
 // signature and template; none abroad.
 func BuiltinClasses() map[string]Class {
-	const fiveMinutes = Duration(5 * time.Minute)
+	const fiveMinutes, gather = Duration(5 * time.Minute), Duration(defaultBatchWithin)
 	fifty := func() []PhoneLimit { return []PhoneLimit{{Per: "day", Limit: 50}} }
 	return map[string]Class{
 		ClassOTP: {
 			Validity: fiveMinutes, OnUncertain: "report", ResendAfter: fiveMinutes, Urgent: true,
 			PhoneLimits:  []PhoneLimit{{Per: "minute", Limit: 1}, {Per: "hour", Limit: 5}, {Per: "day", Limit: 10}},
-			PhoneLimitBy: "sign",
+			PhoneLimitBy: "sign", Batch: 1, BatchWithin: gather,
 		},
 		ClassNotice: {
 			Validity: Duration(24 * time.Hour), OnUncertain: "resend", ResendAfter: fiveMinutes,
-			PhoneLimits: fifty(), PhoneLimitBy: "template",
+			PhoneLimits: fifty(), PhoneLimitBy: "template", Batch: MaxBatch, BatchWithin: gather,
 		},
 		ClassPromotion: {
 			Validity: Duration(12 * time.Hour), OnUncertain: "resend", ResendAfter: fiveMinutes,
-			PhoneLimits: fifty(), PhoneLimitBy: "template",
+			PhoneLimits: fifty(), PhoneLimitBy: "template", Batch: MaxBatch, BatchWithin: gather,
 		},
 		ClassInternational: {
 			Validity: Duration(24 * time.Hour), OnUncertain: "resend", ResendAfter: fiveMinutes,
-			PhoneLimitBy: "sign",
+			PhoneLimitBy: "sign", Batch: 1, BatchWithin: gather,
 		},
 	}
 }
@@ -113,6 +118,8 @@ func (c *Class) setDefaults() {
 	c.OnUncertain = cmp.Or(c.OnUncertain, "resend")
 	c.ResendAfter = cmp.Or(c.ResendAfter, Duration(5*time.Minute))
 	c.PhoneLimitBy = cmp.Or(c.PhoneLimitBy, "sign")
+	c.Batch = cmp.Or(c.Batch, 1)
+	c.BatchWithin = cmp.Or(c.BatchWithin, Duration(defaultBatchWithin))
 }
 
 func (r *Route) setDefaults() {
@@ -122,6 +129,7 @@ func (r *Route) setDefaults() {
 	r.QPS = cmp.Or(r.QPS, 1000)
 	r.Workers = cmp.Or(r.Workers, 64)
 	r.Timeout = cmp.Or(r.Timeout, Duration(5*time.Second))
+	r.Weight = cmp.Or(r.Weight, 1)
 }
 
 // complete fills in defaults that depend on other values.
@@ -131,6 +139,9 @@ func (p *Policy) complete() {
 		if a.Burst == 0 && a.Rate > 0 && a.Rate <= maxRate {
 			a.Burst = int(math.Ceil(a.Rate))
 		}
+	}
+	for i := range p.Routes {
+		p.Routes[i].Account = cmp.Or(p.Routes[i].Account, p.Routes[i].Credentials)
 	}
 	for i := range p.Templates {
 		for name, rule := range p.Templates[i].Vars {
