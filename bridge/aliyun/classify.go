@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	dysms "github.com/alibabacloud-go/dysmsapi-20170525/v3/client"
 	"github.com/alibabacloud-go/tea/tea"
 
 	"smppbridge/bridge"
@@ -25,43 +24,6 @@ type failure struct {
 	detail string // fixed text of ours, or an operating system's error text
 }
 
-// sendSms makes one call with its own copy of the SDK's client and reduces what comes back.
-func (r *route) sendSms(sdk *dysms.Client, keys Keys, call bridge.Call) (f failure, bizID string) {
-	// The SDK reflects its way through whatever the server sends. If that panics the call may
-	// have been executed, and the node has better things to do than to die of it.
-	defer func() {
-		if recover() != nil {
-			f, bizID = failure{code: codePanic}, ""
-		}
-	}()
-	to := call.Recipients[0]
-	sdk.Credential = keys.sdk()
-	response, err := sdk.SendSmsWithOptions(&dysms.SendSmsRequest{
-		OutId:         tea.String(call.OutID),
-		PhoneNumbers:  tea.String(to.Phone),
-		SignName:      tea.String(to.SignName),
-		TemplateCode:  tea.String(call.Template),
-		TemplateParam: tea.String(to.Params),
-	}, r.options)
-	switch {
-	case err != nil:
-		return r.classify(err, call.OutID), ""
-	case response == nil || response.Body == nil || tea.StringValue(response.Body.Code) == "" ||
-		tea.Int32Value(response.StatusCode) != http.StatusOK:
-		return failure{code: codeBadAnswer, status: int(statusOf(response))}, ""
-	}
-	f = failure{code: foreignCode(tea.StringValue(response.Body.Code))}
-	switch f.code {
-	case codeOK:
-		bizID = cleanID(tea.StringValue(response.Body.BizId))
-	case codePhoneLimit:
-		f.code = phoneLimitCode(tea.StringValue(response.Body.Message))
-	default:
-		f.detail = describeUnknown(f.code, to)
-	}
-	return f, bizID
-}
-
 // foreignCode is a code that came over the wire. Our own codes have no meaning there: a server
 // that says "unreachable" has been reached.
 func foreignCode(code string) string {
@@ -71,14 +33,6 @@ func foreignCode(code string) string {
 		return codeOther
 	}
 	return code
-}
-
-// statusOf is the response's HTTP status, 0 when there is none.
-func statusOf(response *dysms.SendSmsResponse) int32 {
-	if response == nil {
-		return 0
-	}
-	return tea.Int32Value(response.StatusCode)
 }
 
 // classify reduces an error of the SDK. outID is the call's, to recognise its own URL.
@@ -191,12 +145,12 @@ func errnoText(err error) string {
 
 // describeUnknown lets an operator learn a code that the table does not know. It is spelled out
 // only if it has the form of Dysmsapi's business codes and shares no word with the parameters.
-func describeUnknown(code string, to bridge.Recipient) string {
+func (t *Table) describeUnknown(code string, to []bridge.Recipient) string {
 	name, found := strings.CutPrefix(code, "isv.")
 	if !found {
 		name, found = strings.CutPrefix(code, "isp.")
 	}
-	if _, known := outcomes[code]; known || !found || name == "" || len(name) > 48 {
+	if _, known := t.byCode[code]; known || !found || name == "" || len(name) > 48 {
 		return ""
 	}
 	for _, c := range name {
@@ -204,17 +158,27 @@ func describeUnknown(code string, to bridge.Recipient) string {
 			return ""
 		}
 	}
-	var params map[string]string
-	if err := json.Unmarshal([]byte(to.Params), &params); err != nil {
-		return ""
-	}
-	for _, value := range params {
-		value = strings.ToUpper(value)
-		if value != "" && (strings.Contains(name, value) || strings.Contains(value, name)) {
+	for i := range to {
+		if sharesWord(name, to[i].Params) {
 			return ""
 		}
 	}
 	return "unknown code " + code
+}
+
+// sharesWord reports whether a value of params is in name, or name in it, or nobody can tell.
+func sharesWord(name, params string) bool {
+	var values map[string]string
+	if err := json.Unmarshal([]byte(params), &values); err != nil {
+		return true
+	}
+	for _, value := range values {
+		value = strings.ToUpper(value)
+		if value != "" && (strings.Contains(name, value) || strings.Contains(value, name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // cleanID returns an id that the API gave, or "" when it cannot be one: ids are stored, compared

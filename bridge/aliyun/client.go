@@ -20,7 +20,8 @@ type Client struct {
 	now     func() time.Time
 	metrics *callMetrics
 
-	mu     sync.Mutex // one SetRoutes at a time
+	table  atomic.Pointer[Table]
+	mu     sync.Mutex // one SetRoutes or SetOutcomes at a time
 	routes atomic.Pointer[map[string]*route]
 }
 
@@ -41,6 +42,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{log: cfg.Log, now: cfg.Now}
+	c.table.Store(builtin)
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -74,43 +76,67 @@ func (c *Client) SetRoutes(routes []Route) error {
 		next[cfg.Name] = r
 	}
 	for name := range next {
-		c.metrics.addRoute(name)
+		c.metrics.addRoute(name, c.table.Load())
 	}
 	c.routes.Store(&next)
 	c.log.Info("sms routes set", "routes", len(next))
 	return nil
 }
 
+// SetOutcomes replaces the table of what the API's codes mean, for answers that come from now on.
+func (c *Client) SetOutcomes(t *Table) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.table.Store(t)
+	if routes := c.routes.Load(); routes != nil {
+		for name := range *routes {
+			c.metrics.addRoute(name, t)
+		}
+	}
+}
+
+// Outcomes is the table in force.
+func (c *Client) Outcomes() *Table { return c.table.Load() }
+
 // route returns the named route, nil when there is none.
 func (c *Client) route(name string) *route { return (*c.routes.Load())[name] }
 
-// Send makes the call and returns how it ended. So far a call is for exactly one recipient.
+// Send makes the call and returns how it ended: SendSms for one recipient, SendBatchSms for several.
 func (c *Client) Send(ctx context.Context, call bridge.Call) bridge.Answer {
 	r := c.route(call.Route)
 	if r == nil {
 		// The policy has changed since the call was planned.
 		c.metrics.count(codeOther, codeNoRoute)
-		return answer("SendSms", failure{code: codeNoRoute}, c.now())
+		return c.answer(call, failure{code: codeNoRoute})
 	}
 	a := c.send(ctx, r, call)
 	c.metrics.count(r.Name, a.Code)
 	return a
 }
 
+// answer is the Answer to a call of which f is left.
+func (c *Client) answer(call bridge.Call, f failure) bridge.Answer {
+	e := ended{action: sendAction, recipients: len(call.Recipients), failure: f}
+	if e.recipients > 1 {
+		e.action = batchAction
+	}
+	return c.table.Load().answer(e, c.now())
+}
+
 // send is Send on a known route.
 func (c *Client) send(ctx context.Context, r *route, call bridge.Call) bridge.Answer {
-	notCalled := func(code string) bridge.Answer { return answer("SendSms", failure{code: code}, c.now()) }
-	if len(call.Recipients) != 1 {
-		return notCalled(codeUnsupported)
+	request, err := newRequest(call)
+	if err != nil {
+		return c.answer(call, failure{code: codeUnsupported, detail: err.Error()})
 	}
 	sdk, code := r.take(ctx, call.Before, c.now)
 	if sdk == nil {
-		return notCalled(code)
+		return c.answer(call, failure{code: code})
 	}
 	defer r.give(sdk)
 	keys, err := r.keys()
 	if err != nil {
-		return answer("SendSms", failure{code: codeNoCredentials, detail: err.Error()}, c.now())
+		return c.answer(call, failure{code: codeNoCredentials, detail: err.Error()})
 	}
 	// The last look at the clock. A process that is frozen between here and the socket calls
 	// too late all the same; nothing in a process can prevent that. The wall clocks are compared, too: the
@@ -118,14 +144,17 @@ func (c *Client) send(ctx context.Context, r *route, call bridge.Call) bridge.An
 	start := c.now()
 	late := !start.Before(call.Before) || start.Round(0).After(call.Before.Round(0))
 	if !call.Before.IsZero() && late {
-		return notCalled(codeTooLate)
+		return c.answer(call, failure{code: codeTooLate})
 	}
-	f, bizID := r.sendSms(sdk, keys, call)
+	f, bizID := r.call(sdk, keys, request)
 	c.metrics.observe(r.Name, c.now().Sub(start))
 	if refreshes(f.code) {
 		r.refreshKeys()
 	}
-	a := answer("SendSms", f, c.now())
+	if f.detail == "" {
+		f.detail = c.table.Load().describeUnknown(f.code, call.Recipients)
+	}
+	a := c.answer(call, f)
 	a.BizID = bizID
 	return a
 }

@@ -6,9 +6,11 @@
 //
 //   - client.go: Client.Send makes one call, Client.SetRoutes replaces the routes at run time.
 //   - route.go: what a route needs before its first call (see "The SDK" below).
+//   - request.go: one recipient becomes a SendSms, several a SendBatchSms.
 //   - classify.go: what the SDK returned, reduced to a code, an HTTP status and nothing else.
-//   - outcome.go: the one table that says what a code means: accepted, rejected, to be retried,
-//     or uncertain. Whoever learns a new code of the API adds a line there.
+//   - table.go: the one table that says what a code means: accepted, rejected, to be retried, or
+//     uncertain. Whoever learns a new code of the API adds a line there, or, without a new version,
+//     to the policy's outcomes (override.go). lookup.go reads it, outcome.go makes the Answer.
 //   - find.go: asks the API whether an uncertain call was executed after all.
 //   - push.go and report.go: delivery reports as they are pushed to us, and what their codes mean.
 //   - credentials.go, keyfile.go, chain.go: where AccessKeys come from.
@@ -22,6 +24,9 @@
 // time-outs, lost connections, any 5xx, answers that cannot be read. Where the SDK hides what
 // happened (it reports a connection lost during the TLS handshake like one lost after the request)
 // we take the cautious side.
+//
+// A business error on a call for several is about one of them, as a rule, and the API does not say
+// which, nor whether the others were sent (Answer.Whole).
 //
 // # The SDK
 //
@@ -38,6 +43,5 @@
 //
 // # Not here yet
 //
-// Calls for several recipients (SendBatchSms), incoming messages (SmsUp), and reports from the
-// message queue. AccessKeys from OIDC are not known to the credentials library at this version.
+// Incoming messages (SmsUp), and reports from the message queue. AccessKeys from OIDC are not known to the credentials library at this version.
 package aliyun

@@ -163,7 +163,7 @@ func (r *route) queryDetails(phone, day string, number int64) (page detailPage, 
 		if refreshes(f.code) {
 			r.refreshKeys()
 		}
-		return detailPage{}, &callError{queryAction, lookup(f.code, f.status).code, f.status, f.detail}
+		return detailPage{}, &callError{queryAction, builtin.lookup(f.code, f.status).code, f.status, f.detail}
 	}
 	return readPage(response)
 }
@@ -180,7 +180,7 @@ func readPage(response *dysms.QuerySendDetailsResponse) (detailPage, error) {
 	case code == "":
 		return detailPage{}, bad
 	case code != codeOK:
-		return detailPage{}, &callError{action: queryAction, code: lookup(code, 0).code}
+		return detailPage{}, &callError{action: queryAction, code: builtin.lookup(code, 0).code}
 	}
 	total, err := strconv.Atoi(tea.StringValue(body.TotalCount))
 	if err != nil || total < 0 {

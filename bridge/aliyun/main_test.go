@@ -213,7 +213,7 @@ func checkNoSecret(t *testing.T, text string) {
 
 // isTableCode reports whether code belongs to the closed set of Answer.Code.
 func isTableCode(code string) bool {
-	if _, known := outcomes[code]; known || code == codeOther {
+	if _, known := builtin.byCode[code]; known || code == codeOther {
 		return true
 	}
 	for _, f := range families {

@@ -26,11 +26,11 @@ func newCallMetrics(reg prometheus.Registerer) (*callMetrics, error) {
 	m := &callMetrics{
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "smppbridge_aliyun_calls_total",
-			Help: "Calls of SendSms by route and by what the API or the transport said.",
+			Help: "Calls of SendSms and SendBatchSms by route and by what the API or the transport said.",
 		}, []string{"route", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "smppbridge_aliyun_call_seconds",
-			Help:    "Time that calls of SendSms took, answered or not.",
+			Help:    "Time that calls of SendSms and SendBatchSms took, answered or not.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"}),
 		finds: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -43,12 +43,11 @@ func newCallMetrics(reg prometheus.Registerer) (*callMetrics, error) {
 }
 
 // addRoute starts a route's counters at 0, so that the first fault is a rise.
-func (m *callMetrics) addRoute(name string) {
-	for code := range outcomes {
-		m.calls.WithLabelValues(name, code)
-	}
-	for _, family := range families {
-		m.calls.WithLabelValues(name, family.code)
+func (m *callMetrics) addRoute(name string, t *Table) {
+	for _, list := range [][]row{t.rows, t.families} {
+		for _, r := range list {
+			m.calls.WithLabelValues(name, r.code)
+		}
 	}
 	m.calls.WithLabelValues(name, codeOther)
 	m.calls.WithLabelValues(codeOther, codeNoRoute)

@@ -13,7 +13,7 @@ func TestCallMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	c := newClient(t, reg, plainRoute(t, serve(t, respond(200, business("isv.SOMETHING_NEW", ""))).URL))
 	m := c.metrics
-	if n, want := testutil.CollectAndCount(m.calls), len(outcomes)+len(families)+2; n != want {
+	if n, want := testutil.CollectAndCount(m.calls), len(rows)+len(families)+2; n != want {
 		t.Errorf("%d series of calls at the start, want %d", n, want)
 	}
 	send(t, c, testCall())

@@ -34,7 +34,7 @@ const (
 	codeNoCredentials = "no_credentials" // no AccessKey
 	codeTooLate       = "too_late"       // Call.Before had passed
 	codeCanceled      = "canceled"       // the context ended before the call
-	codeUnsupported   = "unsupported"    // not a call for one recipient: a mistake of the caller's
+	codeUnsupported   = "unsupported"    // not a call that the API takes: a mistake of the caller's
 
 	codeTimeout        = "timeout"
 	codeConnectionLost = "connection_lost"
@@ -46,6 +46,7 @@ const (
 	codePhoneLimit   = "isv.BUSINESS_LIMIT_CONTROL" // by the day, or by what we cannot tell
 	codePhoneMinute  = codePhoneLimit + ".minute"   // our spelling: the API says it in the message
 	codePhoneHour    = codePhoneLimit + ".hour"
+	codeCountOver    = "isv.MOBILE_COUNT_OVER_LIMIT"
 	codeTokenExpired = "InvalidSecurityToken.Expired"
 	codeTokenMissing = "MissingSecurityToken"
 )
@@ -71,58 +72,22 @@ const (
 	csThrottle = 0x58 // ESME_RTHROTTLED
 )
 
-// defaults for codes that no row names.
-var (
-	unknownBusiness = row{codeOther, classPermanent, store.EndRejected, "199", csFail}
-	unknownGateway  = row{codeOther, classRetry, store.EndRejected, "199", csSysErr}
-	unknownServer   = row{codeServerError, classUncertain, store.EndUndeliverable, "021", csSysErr}
-	tooManyRequests = row{codeOther, classThrottle, store.EndRejected, "096", csThrottle}
-	requestTimeout  = row{codeOther, classUncertain, store.EndUnknown, "099", csSysErr}
-)
-
-// lookup finds what code means in an answer with this HTTP status (0 = 200, or no answer).
-func lookup(code string, status int) row {
-	found, known := outcomes[code]
-	if !known {
-		found, known = lookupPrefix(code)
-	}
-	switch {
-	case status >= 500 && (!known || found.class != classThrottle):
-		// The gateway's refusals are 4xx. Behind a 5xx the call may have been executed,
-		// whatever the code says.
-		server := unknownServer
-		if known {
-			server.code = found.code
-		}
-		return server
-	case known:
-		return found
-	case status == 429:
-		return tooManyRequests
-	case status == 408 || status == 499: // of a proxy that has waited for an answer
-		return requestTimeout
-	case status >= 400:
-		// A refusal by the gateway: not executed. Unknown ones are repeated rather than let a
-		// message be lost to, say, a new word for "later".
-		return unknownGateway
-	}
-	return unknownBusiness
-}
-
-// lookupPrefix finds the family of a code that has no row.
-func lookupPrefix(code string) (row, bool) {
-	for _, r := range families {
-		if strings.HasPrefix(code, r.code) {
-			return r, true
-		}
-	}
-	return row{}, false
+// An ended call is what is left of one: what it was, for how many, and what became of it.
+type ended struct {
+	action     string
+	recipients int
+	failure
 }
 
 // answer turns what is left of a call into the Answer for the dispatcher.
-func answer(action string, f failure, now time.Time) bridge.Answer {
-	r := lookup(f.code, f.status)
-	a := bridge.Answer{Code: r.code, Err: r.err}
+func (t *Table) answer(e ended, now time.Time) bridge.Answer {
+	r := t.lookup(e.code, e.status)
+	a := bridge.Answer{
+		Code: r.code, Err: r.err,
+		Whole:     e.recipients <= 1 || t.whole(r, e.status),
+		Throttled: r.class == classThrottle,
+		Outage:    r.class != classThrottle && outage(r.code, e.status),
+	}
 	switch r.class {
 	case classOK:
 		a.Kind, a.Err = store.OutcomeAccepted, ""
@@ -138,21 +103,18 @@ func answer(action string, f failure, now time.Time) bridge.Answer {
 	case classRetry, classThrottle:
 		a.Kind = store.OutcomeRetry
 	}
-	a.Cause = &callError{action: action, code: r.code, status: f.status, detail: f.detail}
+	a.Cause = &callError{action: e.action, code: r.code, status: e.status, detail: e.detail}
 	return a
 }
 
-// CommandStatus is the command_status for an ESME that waits for the API's answer, by
-// Answer.Code: 0 for "OK".
-func CommandStatus(code string) uint32 { return lookup(code, 0).status }
-
-// StatusOfErr is the command_status for an ESME that waits for the API's answer, by the err that its
-// receipt would have: ESME_RSUBMITFAIL for one that the table does not have.
-func StatusOfErr(err string) uint32 {
-	if st, known := statuses[err]; known {
-		return st
+// outage reports whether an answer speaks against the route that it came over, or did not come over.
+// A code of the service's behind a 5xx does too: whatever it says, something is broken there.
+func outage(code string, status int) bool {
+	switch code {
+	case codeUnreachable, codeTLS, codeTimeout, codeConnectionLost, codeRedirected, codeBadAnswer, codeServerError:
+		return true
 	}
-	return csFail
+	return status >= 500 || status == 408 || status == 499
 }
 
 // phoneLimitCode tells the windows of the per-phone limit apart. The API names them in the
@@ -170,12 +132,13 @@ func phoneLimitCode(message string) string {
 // windowGuard is how far our clock and the API's may be apart at a window's edge.
 const windowGuard = time.Second
 
-// untilWindow is the time until the next clock window of the limit that code names. Minutes and
-// hours of UTC+8 are minutes and hours of UTC too.
+// untilWindow is the time until the next clock window of the limit that code names; of one that names
+// none, which only a policy makes a limit of a phone, until the next hour. Minutes and hours of UTC+8
+// are minutes and hours of UTC too.
 func untilWindow(code string, now time.Time) time.Duration {
-	window := time.Minute
-	if code == codePhoneHour {
-		window = time.Hour
+	window := time.Hour
+	if code == codePhoneMinute {
+		window = time.Minute
 	}
 	return now.Truncate(window).Add(window + windowGuard).Sub(now)
 }

@@ -146,7 +146,7 @@ func TestOutcomes(t *testing.T) {
 			t.Errorf("%s: ending %d, want rejected", want.code, a.Ending)
 		}
 		if status == 200 {
-			if got := CommandStatus(a.Code); got != want.status {
+			if got := builtin.commandStatus(a.Code); got != want.status {
 				t.Errorf("%s: command_status %#x, want %#x", want.code, got, want.status)
 			}
 		}
@@ -166,7 +166,7 @@ func TestOutcomes(t *testing.T) {
 	}
 	// The table has no row that this test does not know; our own codes and the per-phone limits
 	// have tests of their own.
-	for code := range outcomes {
+	for code := range builtin.byCode {
 		if !covered[code] && foreignCode(code) == code && !strings.HasPrefix(code, codePhoneLimit) {
 			t.Errorf("no case for %s", code)
 		}
@@ -205,7 +205,7 @@ func TestPhoneLimits(t *testing.T) {
 		if a.Kind != tt.kind || a.Code != tt.code || a.After != tt.after || a.Err != tt.err || a.Account {
 			t.Errorf("%q: got %+v, want kind %d, %s, after %v, err %s", tt.message, a, tt.kind, tt.code, tt.after, tt.err)
 		}
-		if got := CommandStatus(a.Code); got != tt.status {
+		if got := builtin.commandStatus(a.Code); got != tt.status {
 			t.Errorf("%q: command_status %#x, want %#x", tt.message, got, tt.status)
 		}
 	}
@@ -229,7 +229,7 @@ func TestCommandStatusOfOwnCodes(t *testing.T) {
 		"unsupported": 0x33, "timeout": 0x08, "connection_lost": 0x08, "redirected": 0x08, "bad_answer": 0x08,
 		"server_error": 0x08, "sdk_panic": 0x08, "other": 0x45,
 	} {
-		if got := CommandStatus(code); got != want {
+		if got := builtin.commandStatus(code); got != want {
 			t.Errorf("%s: %#x, want %#x", code, got, want)
 		}
 	}
@@ -254,7 +254,7 @@ func TestUnknownCodeInCause(t *testing.T) {
 		{"SomethingNew", `{}`, false},
 	}
 	for _, tt := range tests {
-		got := describeUnknown(tt.code, bridge.Recipient{Params: tt.params})
+		got := builtin.describeUnknown(tt.code, []bridge.Recipient{{Params: tt.params}})
 		if (got == "unknown code "+tt.code) != tt.shown || (got == "") == tt.shown {
 			t.Errorf("%s with %s: %q, want shown %v", tt.code, tt.params, got, tt.shown)
 		}

@@ -84,7 +84,7 @@ func meaning(code string, said reportOutcome) (store.Ending, string) {
 	if f, known := fates[code]; known {
 		return f.ending, f.err
 	}
-	if r, known := outcomes[code]; known && foreignCode(code) == code && code != codeOK {
+	if r, known := builtin.byCode[code]; known && foreignCode(code) == code && code != codeOK {
 		// The platform refused it after having accepted it, in the words of an answer.
 		return store.EndRejected, r.err
 	}

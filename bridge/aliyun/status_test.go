@@ -15,12 +15,12 @@ func TestStatusOfErr(t *testing.T) {
 		"099": 0x08, "060": 0x08,
 		"199": 0x45, "117": 0x45, "": 0x45, "no such err": 0x45,
 	} {
-		if got := StatusOfErr(err); got != want {
+		if got := builtin.StatusOfErr(err); got != want {
 			t.Errorf("err %q: command_status %#x, want %#x", err, got, want)
 		}
 	}
 	for _, r := range rows {
-		if r.class == classPermanent && StatusOfErr(r.err) == csOK {
+		if r.class == classPermanent && builtin.StatusOfErr(r.err) == csOK {
 			t.Errorf("err %s of %s is no error", r.err, r.code)
 		}
 	}

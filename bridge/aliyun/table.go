@@ -2,13 +2,11 @@ package aliyun
 
 import "smppbridge/store"
 
-// outcomes is the one table of what codes mean, by code. Sources are the API's documentation of
-// error codes and, where it says nothing, caution: whether isp.SYSTEM_ERROR was executed is not
-// documented, so it is uncertain. The receipts' err are Alibaba Cloud's own SMPP numbers where it
-// published some; 096 to 098 are ours, for calls that were not made.
-var outcomes = compile(rows)
-
-// rows are outcomes' in the table's order, which decides where several codes share an err.
+// rows are the one table of what codes mean, before a policy's outcomes are laid over it. Sources are
+// the API's documentation of error codes and, where it says nothing, caution: whether
+// isp.SYSTEM_ERROR was executed is not documented, so it is uncertain. The receipts' err are Alibaba
+// Cloud's own SMPP numbers where it published some; 096 to 098 are ours, for calls that were not
+// made. Where several codes share an err, the first one's command_status is that of the err.
 var rows = []row{
 	{codeOK, classOK, store.EndDelivered, "000", csOK},
 
@@ -43,7 +41,7 @@ var rows = []row{
 
 	// The recipient.
 	{"isv.MOBILE_NUMBER_ILLEGAL", classPermanent, store.EndRejected, "033", csDestAddr},
-	{"isv.MOBILE_COUNT_OVER_LIMIT", classPermanent, store.EndRejected, "034", csNumDests},
+	{codeCountOver, classPermanent, store.EndRejected, "034", csNumDests},
 	{"isv.DOMESTIC_NUMBER_NOT_SUPPORTED", classPermanent, store.EndRejected, "090", csDestAddr},
 	{"isv.NOT_SUPPORTED_COUNTRY", classPermanent, store.EndRejected, "026", csDestAddr},
 	{"isv.COUNTRY_RESTRICTED", classPermanent, store.EndRejected, "090", csDestAddr},
@@ -124,31 +122,4 @@ var families = []row{
 	{"Forbidden", classAccount, store.EndRejected, "055", csSysErr},
 	{"NoPermission", classAccount, store.EndRejected, "055", csSysErr},
 	{"Missing", classPermanent, store.EndRejected, "036", csFail},
-}
-
-// compile makes the table. A code that stands in it twice is a mistake that must not wait for a
-// message to be found.
-func compile(rows []row) map[string]row {
-	table := make(map[string]row, len(rows))
-	for _, r := range rows {
-		if _, twice := table[r.code]; twice {
-			panic("aliyun: two rows for " + r.code)
-		}
-		table[r.code] = r
-	}
-	return table
-}
-
-// statuses are the values of command_status by the receipts' err: of codes that share one, the first
-// in the table.
-var statuses = compileStatuses(rows)
-
-func compileStatuses(rows []row) map[string]uint32 {
-	table := make(map[string]uint32, len(rows))
-	for _, r := range rows {
-		if _, there := table[r.err]; !there {
-			table[r.err] = r.status
-		}
-	}
-	return table
 }

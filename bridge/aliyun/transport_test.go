@@ -307,8 +307,12 @@ func TestSDKPanics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, bizID := r.sendSms(nil, keysOf(testKeyID, testSecret, ""), testCall())
-	if a := answer("SendSms", f, time.Now()); a.Kind != store.OutcomeUncertain || a.Code != "sdk_panic" || bizID != "" {
+	q, err := newRequest(testCall())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, bizID := r.call(nil, keysOf(testKeyID, testSecret, ""), q)
+	if a := builtin.answer(ended{sendAction, 1, f}, time.Now()); a.Kind != store.OutcomeUncertain || a.Code != "sdk_panic" || bizID != "" {
 		t.Errorf("got %+v", a)
 	}
 	r.base = nil

@@ -162,7 +162,7 @@ func (n *node) startBridge(start context.Context) error {
 			EnquireLink:     n.opts.SMPP.EnquireLink.Std(),
 			ResponseTimeout: n.opts.SMPP.ResponseTimeout.Std(),
 		},
-		StatusOf:   func(err string) smpp.Status { return smpp.Status(aliyun.StatusOfErr(err)) },
+		StatusOf:   func(err string) smpp.Status { return smpp.Status(n.sender.Outcomes().StatusOfErr(err)) },
 		OnPolicy:   n.setRoutes,
 		HandOver:   n.cluster.Transfer,
 		Retention:  n.opts.Retention.Std(),
