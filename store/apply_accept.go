@@ -89,7 +89,7 @@ func (t *txn) acceptMessage(raw []byte, v *messageView, set *chargeSet, counted 
 	if v.concatenated() {
 		t.acceptPart(n, raw, v, counted)
 	} else {
-		t.create(n, Status{State: StateAccepted, Action: v.send(), DueAt: sendDue(t.at, v), Counted: counted})
+		t.create(n, string(v.account), Status{State: StateAccepted, Action: v.send(), DueAt: sendDue(t.at, v), Counted: counted})
 	}
 	return AcceptItem{Code: AcceptOK, Number: n}
 }

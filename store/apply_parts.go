@@ -56,7 +56,7 @@ func (t *txn) acceptPart(n Number, raw []byte, v *messageView, counted bool) {
 		}
 	}
 	set.set(m.Segment.Seq, n)
-	t.create(n, status)
+	t.create(n, m.Account, status)
 	if numbers := set.numbers(); len(numbers) == set.total() {
 		t.del(bktParts, key)
 		t.join(numbers)
@@ -112,7 +112,7 @@ func (t *txn) join(numbers []Number) {
 	whole := t.number(m.Shape)
 	t.put(bktMessages, key8(uint64(whole)), appendMessage(nil, &m))
 	v := messageView{flags: messageFlags(&m), sendAt: m.SendAt, expires: m.Expires}
-	t.create(whole, Status{State: StateAccepted, Action: v.send(), DueAt: sendDue(t.at, &v)})
+	t.create(whole, m.Account, Status{State: StateAccepted, Action: v.send(), DueAt: sendDue(t.at, &v)})
 	for _, n := range numbers {
 		was, ok := t.status(n)
 		if !ok {

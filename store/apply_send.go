@@ -1,9 +1,6 @@
 package store
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "fmt"
 
 // begin applies a Begin, member by member.
 func (t *txn) begin(c *Begin) *BeginResult {
@@ -17,44 +14,27 @@ func (t *txn) begin(c *Begin) *BeginResult {
 
 func (t *txn) beginAttempt(a *BeginAttempt, sets []chargeSet) BegunAttempt {
 	id := AttemptID(t.meta.nextAttempt + 1)
-	begun := BegunAttempt{Members: make([]BegunMember, len(a.Members))}
+	begun := BegunAttempt{Limit: -1, Members: make([]BegunMember, len(a.Members))}
+	for i := range begun.Members {
+		begun.Members[i].Limit = -1
+	}
+	if t.cluster == "" {
+		return begun // before Genesis nothing is sent: its OutId would be nobody's
+	}
+	if a.Charges >= 0 {
+		if limit, at := sets[a.Charges].room(t.at); limit >= 0 {
+			begun.Limit, begun.Again = chargeIndex(limit), t.again(at, 0)
+			return begun
+		}
+	}
 	record := attemptRecord{epoch: t.meta.epoch, begun: t.at, route: a.Route}
 	for i := range a.Members {
-		m := &a.Members[i]
-		begun.Members[i] = BegunMember{Limit: -1}
-		if t.cluster == "" {
-			continue // before Genesis nothing is sent: its OutId would be nobody's
-		}
-		status, ok := t.status(m.Number)
-		if !ok || status.Revision != m.Revision || !status.Action.Sends() || status.DueAt > t.at {
-			continue
-		}
-		_, v := t.message(m.Number)
-		if v.expires > 0 && v.expires <= t.at {
-			continue // too late to be sent; it stays due, to be closed
-		}
-		first := t.meta.nextSend
-		if m.Charges >= 0 {
-			set := &sets[m.Charges]
-			if limit, at := set.room(t.at); limit >= 0 {
-				begun.Members[i] = BegunMember{Limit: int8(min(limit, 127)), DueAt: t.postpone(m.Number, &status, at, v.expires)}
-				continue
-			}
-			set.add(t)
-		}
-		begun.Members[i].Granted = true
-		record.members = append(record.members, memberRecord{
-			number: m.Number, phone: m.Phone, sends: t.meta.nextSend - first, firstSend: first + 1,
-		})
-		if status.Attempt != 0 {
-			t.bizDone(status.Attempt) // an answer may have come late, when it was to be sent again
-		}
-		next := status
-		next.State, next.Attempt, next.Tries = StateSending, id, min(status.Tries, 254)+1
-		next.Action, next.DueAt, next.Err = ActionCall, a.CallBy, ""
-		t.move(m.Number, &status, next)
+		begun.Members[i] = t.beginMember(a, &a.Members[i], id, &record, sets)
 	}
 	if len(record.members) > 0 {
+		if a.Charges >= 0 {
+			sets[a.Charges].add(t) // no member has a key of it, so it fits as it did
+		}
 		t.meta.nextAttempt = uint64(id)
 		t.put(bktAttempts, key8(uint64(id)), record.encode(nil))
 		begun.ID, begun.OutID = id, outID(t.cluster, record.epoch, id)
@@ -62,12 +42,58 @@ func (t *txn) beginAttempt(a *BeginAttempt, sets []chargeSet) BegunAttempt {
 	return begun
 }
 
+// beginMember grants a member of a call, or says why not. What is granted is in the record.
+func (t *txn) beginMember(a *BeginAttempt, m *BeginMember, id AttemptID, record *attemptRecord, sets []chargeSet) BegunMember {
+	refused := BegunMember{Limit: -1}
+	status, ok := t.status(m.Number)
+	if !ok || status.Revision != m.Revision || !status.Action.Sends() || status.DueAt > t.at {
+		return refused
+	}
+	if status.Alone && len(a.Members) > 1 || record.hasPhone(m.Phone) {
+		return refused // it stays due, for another call
+	}
+	_, v := t.message(m.Number)
+	if v.expires > 0 && v.expires <= t.at {
+		return refused // too late to be sent; it stays due, to be closed
+	}
+	first := t.meta.nextSend
+	if m.Charges >= 0 {
+		set := &sets[m.Charges]
+		if limit, at := set.room(t.at); limit >= 0 {
+			return BegunMember{Limit: chargeIndex(limit), DueAt: t.postpone(m.Number, &status, at, v.expires)}
+		}
+		set.add(t)
+	}
+	record.members = append(record.members, memberRecord{
+		number: m.Number, phone: m.Phone, sends: t.meta.nextSend - first, firstSend: first + 1,
+	})
+	if status.Attempt != 0 {
+		t.bizDone(status.Attempt) // an answer may have come late, when it was to be sent again
+	}
+	next := status
+	next.State, next.Attempt, next.Tries = StateSending, id, min(status.Tries, 254)+1
+	next.Action, next.DueAt, next.Err = ActionCall, a.CallBy, ""
+	t.move(m.Number, &status, next)
+	return BegunMember{Granted: true, Limit: -1}
+}
+
+// chargeIndex is the index of a charge as a result has it.
+func chargeIndex(i int) int8 { return int8(min(i, 127)) }
+
 // neverPause is when a message is due again whose charge will never fit, and that never expires:
 // its rules may have changed by then.
 const neverPause = 3600 * 1000
 
 // postpone makes a message due again when its charges may fit, or when it expires.
 func (t *txn) postpone(n Number, was *Status, at, expires int64) int64 {
+	next := *was
+	next.DueAt = t.again(at, expires)
+	t.move(n, was, next)
+	return next.DueAt
+}
+
+// again is when to try charges again that may fit at a time, or never, for a message that expires.
+func (t *txn) again(at, expires int64) int64 {
 	if at >= never {
 		at = t.at + neverPause
 		if expires > 0 {
@@ -77,9 +103,6 @@ func (t *txn) postpone(n Number, was *Status, at, expires int64) int64 {
 	if expires > 0 {
 		at = min(at, expires)
 	}
-	next := *was
-	next.DueAt = at
-	t.move(n, was, next)
 	return at
 }
 
@@ -142,7 +165,7 @@ func (t *txn) applyOutcome(o *Outcome, a *attemptRecord, m *memberRecord, was *S
 		return
 	case OutcomeRetry:
 		t.giveBackMember(a, m)
-		next.State, next.Err = StateRetry, o.Err
+		next.State, next.Err, next.Alone = StateRetry, o.Err, was.Alone || o.Alone
 		next.Action, next.DueAt = t.retry(m.number, o.DueAt)
 	case OutcomeUncertain:
 		next.State, next.Action, next.DueAt = StateUncertain, ActionResolve, o.DueAt
@@ -186,7 +209,8 @@ func (t *txn) allDue(a Action) []Number {
 	var numbers []Number
 	c := t.bucket(bktDue).Cursor()
 	for k, _ := c.Seek([]byte{byte(a)}); k != nil && k[0] == byte(a); k, _ = c.Next() {
-		numbers = append(numbers, Number(binary.BigEndian.Uint64(k[9:])))
+		_, n := parsePlace(k)
+		numbers = append(numbers, n)
 	}
 	return numbers
 }
@@ -206,8 +230,8 @@ func (t *txn) found(c *Found) *FoundResult {
 		case it.Sent:
 			next.State, next.Action = StateSent, ActionReport
 		case it.Retry:
-			t.giveBackCharges(was.Attempt, it.Number)
-			next.State = StateRetry
+			several := t.giveBackCharges(was.Attempt, it.Number)
+			next.State, next.Alone = StateRetry, was.Alone || several
 			next.Action, next.DueAt = t.retry(it.Number, it.DueAt)
 		}
 		t.move(it.Number, &was, next)
@@ -217,15 +241,17 @@ func (t *txn) found(c *Found) *FoundResult {
 	return r
 }
 
-// giveBackCharges undoes the charges on the phone of one member of an attempt.
-func (t *txn) giveBackCharges(id AttemptID, n Number) {
+// giveBackCharges undoes the charges on the phone of one member of an attempt, and reports whether it had
+// others.
+func (t *txn) giveBackCharges(id AttemptID, n Number) (several bool) {
 	a, ok := t.attempt(id)
 	if !ok {
-		return
+		return false
 	}
 	for i := range a.members {
 		if a.members[i].number == n {
 			t.giveBackMember(&a, &a.members[i])
 		}
 	}
+	return len(a.members) > 1
 }

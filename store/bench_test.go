@@ -90,7 +90,7 @@ func BenchmarkApplyAccept(b *testing.B) {
 // BenchmarkHash is what the rolling hash costs for one accepted message: to be held against
 // BenchmarkApplyAccept.
 func BenchmarkHash(b *testing.B) {
-	m, due := benchMessage(1), dueKey(ActionSend, 1700000000000, 1)
+	m, due := benchMessage(1), dueKey(ActionSend, "shop", 1700000000000, 1)
 	raw, status := appendMessage(nil, &m), appendStatus(nil, &Status{State: StateAccepted, Action: ActionSend})
 	key := key8(1)
 	t := &txn{machine: &machine{}}
@@ -195,7 +195,7 @@ func (l *life) begin(numbers []Number) []AttemptID {
 			{Kind: RuleWindow, Limit: 1, Period: 60_000, Offset: utc8, Guard: 1000}, {Kind: RuleWindow, Limit: 5, Period: 3_600_000, Offset: utc8, Guard: 1000},
 			{Kind: RuleRolling, Limit: 10, Period: 86_400_000, Guard: 1000},
 		}}})
-		c.Attempts = append(c.Attempts, BeginAttempt{Route: "main", CallBy: l.now + 5000, Members: []BeginMember{{Number: n, Revision: 1, Phone: phone, Charges: i}}})
+		c.Attempts = append(c.Attempts, BeginAttempt{Route: "main", CallBy: l.now + 5000, Charges: -1, Members: []BeginMember{{Number: n, Revision: 1, Phone: phone, Charges: i}}})
 	}
 	ids := make([]AttemptID, len(numbers))
 	for i, a := range l.apply(c).(*BeginResult).Attempts {

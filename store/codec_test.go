@@ -61,7 +61,7 @@ func TestDecodeIsStrict(t *testing.T) {
 		"overlong number": {1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0},
 		"boolean":         {1, 13, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 0, 0},
 		"count":           {1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 3},
-		"outcome kind":    {1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 5, 0, 0, 0, 0},
+		"outcome kind":    {1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 5, 0, 0, 0, 0, 0},
 		"charge set":      {1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0},
 	}
 	for name, b := range bad {
@@ -210,7 +210,7 @@ func TestGoldenRecords(t *testing.T) {
 	full.Digest, full.Echo, full.Segment, full.Parts = [16]byte{15: 1}, "\x02\x04\x00\x02\x00\x01", Segment{Ref: 1, Total: 2, Seq: 1}, []Number{7, 8}
 	st = Status{
 		State: StateRetry, Revision: 9, Attempt: 3, Tries: 2, Ending: EndUnknown, Err: "099", Counted: true, Action: ActionSend, Whole: 4,
-		Receipt: 5, Refused: true, AcceptedAt: t0, ChangedAt: t0 + 1, DueAt: t0 + 2, DoneAt: t0 + 3,
+		Receipt: 5, Refused: true, Alone: true, AcceptedAt: t0, ChangedAt: t0 + 1, DueAt: t0 + 2, DoneAt: t0 + 3,
 	}
 	a := attemptRecord{epoch: 1, begun: t0, route: "main", bizID: "b^0", members: []memberRecord{{1, "13800000000", 2, 7}, {2, "13900000000", 0, 0}}}
 	met := &meter{}
@@ -228,9 +228,10 @@ func TestGoldenRecords(t *testing.T) {
 		{"message", appendMessage(nil, &m)}, {"status", appendStatus(nil, &st)}, {"attempt", a.encode(nil)},
 		{"receipt", appendReceipt(nil, &r)}, {"orphan", appendOrphan(nil, &d, t0)}, {"policy", appendPolicy(nil, &p)},
 		{"bind", appendBind(nil, &b)}, {"meter", met.encode(nil)}, {"result", appendAcceptResult(nil, result)}, {"meta", mt.encode(nil)},
-		{"key due", dueKey(ActionReport, t0, 7)}, {"key send", sendKey(t0, 7)}, {"key outbox", outboxKey("shop", 7)},
+		{"key due", dueKey(ActionReport, "shop", t0, 7)}, {"key send", sendKey(t0, 7)}, {"key outbox", outboxKey("shop", 7)},
 		{"key token", tokenKey("n1", 7, 8)}, {"key bind", bindKey(b.key())}, {"key parts", partsKey(&m, 7)},
 		{"message with all fields", appendMessage(nil, &full)}, {"key member", memberKey(7)}, {"key head", headKey(7)}, {"key recent", recentKey(t0, 7)},
+		{"key due of an account", dueKey(ActionUrgent, "shop", t0, 7)},
 	}
 	var lines []string
 	for _, r := range records {

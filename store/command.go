@@ -65,10 +65,18 @@ type BeginAttempt struct {
 	Route   string
 	CallBy  int64 // Unix ms at which an unfinished attempt becomes uncertain
 	Members []BeginMember
+
+	// Charges is what the call costs as a whole: the route's rate, for instance. It is an index into
+	// Begin.Charges, -1 = nothing, and its keys are not those of the members' charges. It is charged once,
+	// with the first member that is granted, and never given back. If it does not fit, no member is granted,
+	// and all of them stay due as they were.
+	Charges int
 }
 
 // A BeginMember is a message of a call. It is granted when it is due to be sent, its revision is
-// the one named and its charges fit. When they do not fit it becomes due when they may.
+// the one named and its charges fit. When they do not fit it becomes due when they may. A message that
+// goes alone (Status.Alone) is granted only when it is the one member of its call, and of two members with
+// one phone only the first is: a report names the phone.
 type BeginMember struct {
 	Number   Number
 	Revision uint32
@@ -87,6 +95,7 @@ type Outcome struct {
 	DueAt   int64  // accepted: when to give up on the report; retry: next try; uncertain: first query
 	Ending  Ending // OutcomeRejected
 	Err     string // rejected: the receipt's err
+	Alone   bool   // OutcomeRetry: the members go alone from now on, see Status.Alone
 }
 
 // An OutcomeKind classifies the end of an attempt.

@@ -196,12 +196,12 @@ func (d *decoder) rule() Rule {
 
 func (d *decoder) begin() *Begin {
 	c := &Begin{Charges: d.chargeSets()}
-	if n := d.count(3); n > 0 {
+	if n := d.count(4); n > 0 {
 		c.Attempts = make([]BeginAttempt, n)
 	}
 	for i := range c.Attempts {
 		a := &c.Attempts[i]
-		a.Route, a.CallBy = d.string(maxString), d.time()
+		a.Route, a.CallBy, a.Charges = d.string(maxString), d.time(), d.setIndex(len(c.Charges))
 		if n := d.count(4); n > 0 {
 			a.Members = make([]BeginMember, n)
 		}
@@ -210,20 +210,23 @@ func (d *decoder) begin() *Begin {
 				Number: d.number(), Revision: d.uint32(), Phone: d.string(maxString), Charges: d.setIndex(len(c.Charges)),
 			}
 		}
+		if !c.apart(a) {
+			d.fail("a key of a call and of its member")
+		}
 	}
 	return c
 }
 
 func (d *decoder) finish() *Finish {
 	c := &Finish{}
-	if n := d.count(6); n > 0 {
+	if n := d.count(7); n > 0 {
 		c.Outcomes = make([]Outcome, n)
 	}
 	for i := range c.Outcomes {
 		o := &c.Outcomes[i]
 		o.Attempt, o.Kind = AttemptID(d.uvarint()), OutcomeKind(d.octet())
 		o.BizID, o.DueAt = d.string(maxString), d.time()
-		o.Ending, o.Err = Ending(d.octet()), d.string(maxErr)
+		o.Ending, o.Err, o.Alone = Ending(d.octet()), d.string(maxErr), d.bool()
 		if o.Kind < OutcomeAccepted || o.Kind > OutcomeUncertain {
 			d.fail("outcome kind")
 		}

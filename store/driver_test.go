@@ -219,8 +219,8 @@ func (d *driver) replace() Command {
 func (d *driver) begin() Command {
 	c := &Begin{}
 	for range 1 + d.pick(2) {
-		a := BeginAttempt{Route: "main", CallBy: d.soon()}
-		due, err := d.h.Due([]Action{ActionSend, ActionUrgent, ActionPrefer}[d.pick(3)], d.h.now, 4)
+		a := BeginAttempt{Route: "main", CallBy: d.soon(), Charges: -1}
+		due, err := d.h.due(sendingActions[d.pick(3)], d.account(), d.h.now, 4)
 		if err != nil {
 			d.h.t.Fatal(err)
 		}

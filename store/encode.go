@@ -183,6 +183,10 @@ func appendBegin(b []byte, c *Begin) []byte {
 		a := &c.Attempts[i]
 		b = appendString(b, a.Route, maxString)
 		b = appendTime(b, a.CallBy)
+		b = appendSetIndex(b, a.Charges, len(c.Charges))
+		if !c.apart(a) {
+			panic("store: Encode: a call and its member charge one key")
+		}
 		b = binary.AppendUvarint(b, uint64(len(a.Members)))
 		for j := range a.Members {
 			m := &a.Members[j]
@@ -208,6 +212,7 @@ func appendFinish(b []byte, c *Finish) []byte {
 		b = appendTime(b, o.DueAt)
 		b = append(b, byte(o.Ending))
 		b = appendString(b, o.Err, maxErr)
+		b = appendBool(b, o.Alone)
 	}
 	return b
 }

@@ -41,8 +41,8 @@ func (s *Store) Figures() Figures {
 	s.mu.RUnlock()
 	err := s.read(func(tx *bolt.Tx) error {
 		f.FileSize = tx.Size()
-		for _, a := range []Action{ActionUrgent, ActionPrefer, ActionSend} {
-			if at, ok := firstDue(tx, a); ok && (f.OldestSend == 0 || at < f.OldestSend) {
+		for _, a := range sendingActions {
+			if at, ok := firstDueOfAll(tx, a, s.DueAccounts(a), 0); ok && (f.OldestSend == 0 || at < f.OldestSend) {
 				f.OldestSend = at
 			}
 		}

@@ -37,7 +37,7 @@ func TestWaitingLooksAtFew(t *testing.T) {
 		slices.Sort(got)
 		return got, calls
 	}
-	for _, tt := range []struct{ looks, calls int }{{1000, 1}, {41, 1}, {10, 5}, {1, 41}, {0, 41}} {
+	for _, tt := range []struct{ looks, calls int }{{1000, 1}, {21, 1}, {10, 3}, {1, 21}, {0, 21}} {
 		if got, calls := read("bank", tt.looks); !slices.Equal(got, want) || calls != tt.calls {
 			t.Errorf("%d at a time: %v in %d calls, want %v in %d", tt.looks, got, calls, want, tt.calls)
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash"
 	"hash/fnv"
 	"path/filepath"
@@ -84,11 +85,18 @@ func (h *harness) accept(messages ...Message) []Number {
 // begin begins an attempt for messages at their present revisions.
 func (h *harness) begin(numbers ...Number) BegunAttempt {
 	h.t.Helper()
-	a := BeginAttempt{Route: "main", CallBy: h.now + 30_000}
-	for _, n := range numbers {
-		a.Members = append(a.Members, BeginMember{Number: n, Revision: h.status(n).Revision, Phone: "13800000000", Charges: -1})
+	a := BeginAttempt{Route: "main", CallBy: h.now + 30_000, Charges: -1}
+	for i, n := range numbers {
+		phone := fmt.Sprintf("138%08d", i)
+		a.Members = append(a.Members, BeginMember{Number: n, Revision: h.status(n).Revision, Phone: phone, Charges: -1})
 	}
 	return h.apply(&Begin{Attempts: []BeginAttempt{a}}).(*BeginResult).Attempts[0]
+}
+
+// due reads the front of what is due for an account.
+func (h *harness) due(a Action, account string, until int64, limit int) ([]DueItem, error) {
+	items, _, err := h.DueOf(a, account, DueCursor{}, until, limit)
+	return items, err
 }
 
 // finish ends an attempt and reports whether that had an effect.

@@ -67,17 +67,33 @@ func sendKey(at int64, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(k, seq)
 }
 
-const dueKeySize = 17
+// duePlace is the size of what ends a key of the bucket due: time and number.
+const duePlace = 16
 
-// dueKey orders the bucket due by action, then time.
-func dueKey(a Action, at int64, n Number) []byte {
-	k := append(make([]byte, 0, dueKeySize), byte(a))
+// duePrefix begins the keys of the bucket due for an action: of an account if it sends, so that accounts can take
+// turns without reading past each other; else of all accounts, which have the name "" there.
+func duePrefix(a Action, account string) []byte {
+	if !a.Sends() {
+		account = ""
+	}
+	k := append(make([]byte, 0, len(account)+3+duePlace), byte(a))
+	return appendString(k, account, maxString)
+}
+
+// dueKey orders the bucket due by action, account, then time.
+func dueKey(a Action, account string, at int64, n Number) []byte {
+	return appendPlace(duePrefix(a, account), at, n)
+}
+
+func appendPlace(k []byte, at int64, n Number) []byte {
 	k = binary.BigEndian.AppendUint64(k, uint64(at))
 	return binary.BigEndian.AppendUint64(k, uint64(n))
 }
 
-func parseDueKey(k []byte) (a Action, at int64, n Number) {
-	return Action(k[0]), int64(binary.BigEndian.Uint64(k[1:])), Number(binary.BigEndian.Uint64(k[9:]))
+// parsePlace reads the end of a key of the bucket due.
+func parsePlace(k []byte) (at int64, n Number) {
+	k = k[len(k)-duePlace:]
+	return int64(binary.BigEndian.Uint64(k)), Number(binary.BigEndian.Uint64(k[8:]))
 }
 
 // memberKey is where a message that is one of a group finds its head; headKey is where the head's

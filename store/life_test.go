@@ -12,7 +12,7 @@ func TestLifeOfAMessage(t *testing.T) {
 	if st.DueAt != t0 || st.AcceptedAt != t0 || st.Revision != 1 {
 		t.Fatalf("first status: %+v", st)
 	}
-	due, err := h.Due(ActionSend, t0, 10)
+	due, err := h.due(ActionSend, "shop", t0, 10)
 	if err != nil || len(due) != 1 || due[0].Number != n || due[0].Message.Text != "your code is 1" {
 		t.Fatalf("due: %+v, %v", due, err)
 	}
@@ -159,7 +159,7 @@ func TestBeginGrantsOnlyWhatItNames(t *testing.T) {
 	later.SendAt = t0 + 5000
 	n := h.accept(m, expired, later, m)
 	h.now += 100
-	a := BeginAttempt{CallBy: h.now + 1000, Members: []BeginMember{
+	a := BeginAttempt{CallBy: h.now + 1000, Charges: -1, Members: []BeginMember{
 		{Number: n[0], Revision: 1, Charges: -1},
 		{Number: n[0], Revision: 1, Charges: -1}, // named twice
 		{Number: n[1], Revision: 1, Charges: -1}, // expires this ms
@@ -167,7 +167,7 @@ func TestBeginGrantsOnlyWhatItNames(t *testing.T) {
 		{Number: n[3], Revision: 2, Charges: -1}, // another revision
 		{Number: 999, Revision: 1, Charges: -1},  // no such message
 	}}
-	r := h.apply(&Begin{Attempts: []BeginAttempt{a, {Members: a.Members[1:]}}}).(*BeginResult)
+	r := h.apply(&Begin{Attempts: []BeginAttempt{a, {Charges: -1, Members: a.Members[1:]}}}).(*BeginResult)
 	for i, m := range r.Attempts[0].Members {
 		if m.Granted != (i == 0) || m.Limit != -1 {
 			t.Errorf("member %d: %+v", i, m)

@@ -118,6 +118,9 @@ func (l *loaded) rebuild(tx *bolt.Tx) error {
 			}
 		}
 	}
+	if err := l.loadDue(tx); err != nil {
+		return err
+	}
 	for account, binds := range l.machine.binds {
 		l.view.setBinds(account, binds)
 	}

@@ -179,6 +179,10 @@ type Status struct {
 	// epochs, above the last that was known then.
 	Held bool
 
+	// Alone: a call for several messages failed for what may have been another one's fault. It is sent
+	// again, but never with others.
+	Alone bool
+
 	AcceptedAt int64 // Unix ms, like all times here
 	ChangedAt  int64
 	DueAt      int64

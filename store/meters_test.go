@@ -196,7 +196,7 @@ func (h *harness) phoneBegin(n Number, rules ...Rule) BegunMember {
 	h.t.Helper()
 	r := h.apply(&Begin{
 		Charges:  [][]Charge{{{Key: PhoneKeyPrefix + "13800000000", Amount: 1, Rules: rules}}},
-		Attempts: []BeginAttempt{{CallBy: h.now + 1000, Members: []BeginMember{{Number: n, Revision: h.status(n).Revision, Phone: "13800000000"}}}},
+		Attempts: []BeginAttempt{{CallBy: h.now + 1000, Charges: -1, Members: []BeginMember{{Number: n, Revision: h.status(n).Revision, Phone: "13800000000"}}}},
 	}).(*BeginResult)
 	return r.Attempts[0].Members[0]
 }
@@ -222,7 +222,7 @@ func TestPhoneLimitPostpones(t *testing.T) {
 	if got := h.phoneBegin(n[2], minute); got.DueAt != t0+30_000 {
 		t.Errorf("one that expires before: %+v", got)
 	}
-	if at, ok, err := h.NextDue(ActionSend); at != t0+30_000 || !ok || err != nil {
+	if at, ok, err := h.NextDue(ActionSend, 0); at != t0+30_000 || !ok || err != nil {
 		t.Errorf("next due: %d, %t, %v", at, ok, err)
 	}
 	// What surely was not sent does not count: the phone is free again.

@@ -27,6 +27,7 @@ func (m *model) finish(o Outcome) bool {
 			m.giveBack(o.Attempt, n)
 			m.set(n, StateRetry, sendAction(&x.Message), m.unlessExpired(n, o.DueAt))
 			x.Err = o.Err
+			x.Alone = x.Alone || o.Alone
 		case OutcomeUncertain:
 			m.set(n, StateUncertain, ActionResolve, o.DueAt)
 		}
@@ -144,6 +145,7 @@ func (m *model) found(it FoundItem) int {
 	case it.Retry:
 		m.giveBack(x.Attempt, it.Number)
 		m.set(it.Number, StateRetry, sendAction(&x.Message), m.unlessExpired(it.Number, it.DueAt))
+		x.Alone = x.Alone || len(m.attempts[x.Attempt].members) > 1
 	default:
 		m.set(it.Number, StateUncertain, ActionResolve, it.DueAt)
 	}

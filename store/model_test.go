@@ -52,6 +52,7 @@ type modelMessage struct {
 type modelAttempt struct {
 	begun   int64
 	members []Number
+	phones  []string
 	charges map[Number]modelCharge // on phones
 	bizID   string
 }
@@ -195,7 +196,7 @@ func (m *model) begin(c *Begin) Result {
 	r := &BeginResult{}
 	for _, a := range c.Attempts {
 		att := &modelAttempt{begun: m.now, charges: map[Number]modelCharge{}}
-		begun := BegunAttempt{}
+		begun := BegunAttempt{Limit: -1}
 		for _, member := range a.Members {
 			begun.Members = append(begun.Members, m.beginOne(c, a, att, member))
 		}
@@ -216,7 +217,10 @@ func (m *model) begin(c *Begin) Result {
 func (m *model) beginOne(c *Begin, a BeginAttempt, att *modelAttempt, member BeginMember) BegunMember {
 	x := m.messages[member.Number]
 	refused := BegunMember{Limit: -1}
-	if x == nil || x.Revision != member.Revision || x.Action != sendAction(&x.Message) || x.DueAt > m.now || x.Expires > 0 && x.Expires <= m.now {
+	if x == nil || x.Alone && len(a.Members) > 1 || x.Revision != member.Revision || x.Action != sendAction(&x.Message) || x.DueAt > m.now || x.Expires > 0 && x.Expires <= m.now {
+		return refused
+	}
+	if slices.Contains(att.phones, member.Phone) {
 		return refused
 	}
 	if member.Charges >= 0 {
@@ -233,6 +237,7 @@ func (m *model) beginOne(c *Begin, a BeginAttempt, att *modelAttempt, member Beg
 		m.phones[charge.Key] = append(m.phones[charge.Key], spent)
 		att.charges[member.Number] = spent
 	}
+	att.phones = append(att.phones, member.Phone)
 	m.set(member.Number, StateSending, ActionCall, a.CallBy)
 	x.Tries++
 	x.Err = ""

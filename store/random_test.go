@@ -26,9 +26,14 @@ func randomCommand(rnd *rand.Rand, c Command) Command {
 	case *Recover:
 		c.Leap = min(c.Leap, maxLeap)
 	case *Begin:
-		for _, a := range c.Attempts {
-			for i := range a.Members {
-				a.Members[i].Charges = rnd.IntN(len(c.Charges)+1) - 1
+		for i := range c.Attempts {
+			a := &c.Attempts[i]
+			a.Charges = rnd.IntN(len(c.Charges)+1) - 1
+			for j := range a.Members {
+				a.Members[j].Charges = rnd.IntN(len(c.Charges)+1) - 1
+			}
+			if !c.apart(a) {
+				a.Charges = -1
 			}
 		}
 	}

@@ -9,58 +9,6 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A DueItem is a message for which something is to be done.
-type DueItem struct {
-	Number  Number
-	DueAt   int64
-	Message Message
-	Status  Status
-}
-
-// Due returns the messages for which an action is due at until or before, the longest due first,
-// limit at most.
-func (s *Store) Due(a Action, until int64, limit int) ([]DueItem, error) {
-	var items []DueItem
-	err := s.read(func(tx *bolt.Tx) error {
-		states, messages := bktStates.find(tx), bktMessages.find(tx)
-		c := bktDue.find(tx).Cursor()
-		for k, _ := c.Seek([]byte{byte(a)}); len(k) == dueKeySize && len(items) < limit; k, _ = c.Next() {
-			action, at, n := parseDueKey(k)
-			if action != a || at > until {
-				break
-			}
-			m, st, err := lookup(messages, states, n)
-			if err != nil {
-				return err
-			}
-			items = append(items, DueItem{Number: n, DueAt: at, Message: m, Status: st})
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("due messages: %w", err)
-	}
-	return items, nil
-}
-
-// NextDue returns when the next message is due for an action; ok is false when none is.
-func (s *Store) NextDue(a Action) (at int64, ok bool, err error) {
-	err = s.read(func(tx *bolt.Tx) error {
-		at, ok = firstDue(tx, a)
-		return nil
-	})
-	return at, ok, err
-}
-
-func firstDue(tx *bolt.Tx, a Action) (at int64, ok bool) {
-	k, _ := bktDue.find(tx).Cursor().Seek([]byte{byte(a)})
-	if len(k) != dueKeySize || k[0] != byte(a) {
-		return 0, false
-	}
-	_, at, _ = parseDueKey(k)
-	return at, true
-}
-
 // Lookup returns a message and where it stands. The error wraps ErrNotFound when there is no
 // such message, or not any more.
 func (s *Store) Lookup(n Number) (m Message, st Status, err error) {

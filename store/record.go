@@ -13,7 +13,8 @@ const (
 	statusCounted = 1 << 0
 	statusRefused = 1 << 1
 	statusHeld    = 1 << 2
-	statusFlags   = 1<<3 - 1
+	statusAlone   = 1 << 3
+	statusFlags   = 1<<4 - 1
 )
 
 // appendStatus appends s.
@@ -28,6 +29,9 @@ func appendStatus(b []byte, s *Status) []byte {
 	}
 	if s.Held {
 		flags |= statusHeld
+	}
+	if s.Alone {
+		flags |= statusAlone
 	}
 	b = append(b, flags)
 	b = binary.BigEndian.AppendUint32(b, s.Revision)
@@ -53,7 +57,8 @@ func decodeStatus(b []byte) (Status, error) {
 		State: State(d.octet()), Action: Action(d.octet()), Ending: Ending(d.octet()), Tries: d.octet(),
 	}
 	flags := d.octet()
-	s.Counted, s.Refused, s.Held = flags&statusCounted != 0, flags&statusRefused != 0, flags&statusHeld != 0
+	s.Counted, s.Refused = flags&statusCounted != 0, flags&statusRefused != 0
+	s.Held, s.Alone = flags&statusHeld != 0, flags&statusAlone != 0
 	if flags&^statusFlags != 0 {
 		d.fail("flags")
 	}
@@ -139,6 +144,16 @@ func decodeAttempt(b []byte) (attemptRecord, error) {
 func (a *attemptRecord) has(n Number) bool {
 	for i := range a.members {
 		if a.members[i].number == n {
+			return true
+		}
+	}
+	return false
+}
+
+// hasPhone reports whether a member has a phone.
+func (a *attemptRecord) hasPhone(phone string) bool {
+	for i := range a.members {
+		if a.members[i].phone == phone {
 			return true
 		}
 	}

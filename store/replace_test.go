@@ -34,7 +34,7 @@ func TestReplace(t *testing.T) {
 	if st.State != StateAccepted || st.Action != ActionPrefer || st.DueAt != t0+100 || st.Revision != 2 || !st.Counted {
 		t.Errorf("status %+v", st)
 	}
-	if items, err := h.Due(ActionSend, maxTime, 9); err != nil || len(items) != 0 {
+	if items, err := h.due(ActionSend, "shop", maxTime, 9); err != nil || len(items) != 0 {
 		t.Errorf("still due as it was: %+v, %v", items, err)
 	}
 	h.reject(n)
@@ -57,7 +57,7 @@ func TestReplaceOrBegin(t *testing.T) {
 	n := h.accept(message("shop"), message("shop"))
 	woken, cancel := h.Watch(WatchSend)
 	defer cancel()
-	first := &Begin{Attempts: []BeginAttempt{{Members: []BeginMember{{Number: n[0], Revision: 1, Charges: -1}}}}}
+	first := &Begin{Attempts: []BeginAttempt{{Charges: -1, Members: []BeginMember{{Number: n[0], Revision: 1, Charges: -1}}}}}
 	if code := replace(h, n[0], 1); code != ReplaceOK {
 		t.Fatalf("code %d", code)
 	}

@@ -45,6 +45,8 @@ type BegunAttempt struct {
 	ID      AttemptID // 0 when no member was granted
 	OutID   string
 	Members []BegunMember
+	Limit   int8  // index of the call's own charge that did not fit; -1 when it was not that
+	Again   int64 // when the call's own charges may fit, if they did not; 0 otherwise
 }
 
 // A BegunMember says whether a message may be sent.

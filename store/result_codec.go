@@ -92,6 +92,8 @@ func appendBeginResult(b []byte, r *BeginResult) []byte {
 			b = append(b, byte(m.Limit))
 			b = appendTime(b, m.DueAt)
 		}
+		b = append(b, byte(a.Limit))
+		b = appendTime(b, a.Again)
 	}
 	return b
 }
@@ -166,17 +168,24 @@ func (d *decoder) reportResult() *ReportResult {
 }
 
 func (d *decoder) beginResult() *BeginResult {
-	r := &BeginResult{Attempts: make([]BegunAttempt, d.count(3))}
+	r := &BeginResult{Attempts: make([]BegunAttempt, d.count(5))}
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
 		a.ID, a.OutID = AttemptID(d.uvarint()), d.string(maxString)
 		a.Members = make([]BegunMember, d.count(3))
 		for j := range a.Members {
-			a.Members[j] = BegunMember{Granted: d.bool(), Limit: int8(d.octet()), DueAt: d.time()}
-			if a.Members[j].Limit < -1 {
-				d.fail("limit")
-			}
+			a.Members[j] = BegunMember{Granted: d.bool(), Limit: d.limit(), DueAt: d.time()}
 		}
+		a.Limit, a.Again = d.limit(), d.time()
 	}
 	return r
+}
+
+// limit reads the index of a charge, or -1.
+func (d *decoder) limit() int8 {
+	v := int8(d.octet())
+	if v < -1 {
+		d.fail("limit")
+	}
+	return v
 }

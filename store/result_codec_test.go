@@ -52,6 +52,7 @@ func randomResult(rnd *rand.Rand, r Result) Result {
 			for j := range a.Members {
 				a.Members[j].Limit = int8(rnd.IntN(129) - 1)
 			}
+			a.Limit = int8(rnd.IntN(129) - 1)
 		}
 	case *ReportResult:
 		r.Codes = make([]ReportCode, rnd.IntN(4))
@@ -106,7 +107,8 @@ func TestDecodeResultReversesEncode(t *testing.T) {
 		"no code":     {1, resultReport, 1, 0},
 		"accept code": {1, resultAccept, 1, 6},
 		"boolean":     {1, resultBind, 2, 0},
-		"limit":       {1, resultBegin, 1, 0, 0, 1, 0, 0x80, 0},
+		"limit":       {1, resultBegin, 1, 0, 0, 1, 0, 0x80, 0, 0xff, 0},
+		"call limit":  {1, resultBegin, 1, 0, 0, 0, 0x80, 0},
 		"count":       {1, resultReport, 0xff, 0xff, 0xff, 0xff, 0x0f},
 	} {
 		if r, err := DecodeResult(b); !errors.Is(err, errCodec) {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"math/bits"
+	"slices"
 )
 
 const (
@@ -36,6 +37,26 @@ func checkCharges(set []Charge) error {
 		}
 	}
 	return nil
+}
+
+// apart reports whether the charges of a call and of its members have no key in common. Room is looked for
+// by set, so that two sets with one key could together be more than their rule allows.
+func (c *Begin) apart(a *BeginAttempt) bool {
+	if a.Charges < 0 {
+		return true
+	}
+	for i := range a.Members {
+		if set := a.Members[i].Charges; set >= 0 && shareKey(c.Charges[a.Charges], c.Charges[set]) {
+			return false
+		}
+	}
+	return true
+}
+
+func shareKey(a, b []Charge) bool {
+	return slices.ContainsFunc(a, func(c Charge) bool {
+		return slices.ContainsFunc(b, func(o Charge) bool { return o.Key == c.Key })
+	})
 }
 
 // period is r.Period, at least 1 ms.

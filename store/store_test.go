@@ -331,8 +331,8 @@ func readAll(s *Store, n Number) error {
 	if errors.Is(err, ErrNotFound) {
 		err = nil
 	}
-	_, err1 := s.Due(ActionSend, maxTime, 10)
-	_, _, err2 := s.NextDue(ActionReport)
+	_, err1 := s.Due(ActionReport, maxTime, 10)
+	_, _, err2 := s.NextDue(ActionReport, 0)
 	_, err3 := s.Outbox("shop", 0, 10)
 	_, err4 := s.Orphans("early")
 	if _, err := s.AttemptByOutID(s.OutID(AttemptID(n))); err != nil && !errors.Is(err, ErrNotFound) {

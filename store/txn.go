@@ -130,12 +130,12 @@ func (t *txn) status(n Number) (Status, bool) {
 	return s, true
 }
 
-// create writes the first status of a message.
-func (t *txn) create(n Number, s Status) {
+// create writes the first status of a message of an account.
+func (t *txn) create(n Number, account string, s Status) {
 	s.Revision, s.AcceptedAt, s.ChangedAt = 1, t.at, t.at
 	t.meta.states[s.State]++
 	if s.Action != 0 {
-		t.setDue(n, s.Action, s.DueAt)
+		t.setDue(n, account, s.Action, s.DueAt)
 	}
 	t.writeStatus(n, &s)
 }
@@ -149,12 +149,18 @@ func (t *txn) move(n Number, was *Status, s Status) {
 	}
 	s.Held = s.Held && s.State == StateUncertain
 	if was.Action != s.Action || was.DueAt != s.DueAt {
+		account := ""
+		if was.Action.Sends() || s.Action.Sends() {
+			_, v := t.message(n)
+			account = string(v.account)
+		}
 		if was.Action != 0 {
-			t.del(bktDue, dueKey(was.Action, was.DueAt, n))
+			t.del(bktDue, dueKey(was.Action, account, was.DueAt, n))
 			t.meta.due[was.Action]--
+			t.view.due.add(was.Action, account, -1)
 		}
 		if s.Action != 0 {
-			t.setDue(n, s.Action, s.DueAt)
+			t.setDue(n, account, s.Action, s.DueAt)
 		}
 	}
 	t.meta.states[was.State]--
@@ -162,9 +168,10 @@ func (t *txn) move(n Number, was *Status, s Status) {
 	t.writeStatus(n, &s)
 }
 
-func (t *txn) setDue(n Number, a Action, at int64) {
-	t.put(bktDue, dueKey(a, at, n), nil)
+func (t *txn) setDue(n Number, account string, a Action, at int64) {
+	t.put(bktDue, dueKey(a, account, at, n), nil)
 	t.meta.due[a]++
+	t.view.due.add(a, account, 1)
 	switch {
 	case a.Sends():
 		t.view.touch(WatchSend)

@@ -18,6 +18,7 @@ type view struct {
 	outbox        map[string]int      // entries by account; no account has 0
 	biz           map[string]bizEntry // attempts with a BizID and open messages
 	orphans       map[string][]uint64 // by BizID, ascending
+	due           dueCounts
 }
 
 // A bizEntry is an attempt in the index by BizID.
@@ -37,7 +38,8 @@ type changes struct {
 	outbox        []outboxChange
 	biz           []bizChange
 	orphans       []orphanChange
-	topics        uint16 // bits by Topic
+	due           dueCounts // differences
+	topics        uint16    // bits by Topic
 }
 
 type nodeChange struct {
@@ -160,6 +162,7 @@ func (s *Store) publish(c *changes) {
 	for _, o := range c.orphans {
 		v.changeOrphan(o)
 	}
+	v.due.merge(&c.due)
 	s.wake(c.topics)
 }
 
