@@ -19,7 +19,7 @@ func (d *dispatcher) begin(ctx context.Context, plan []planned) error {
 		cmd.Charges = append(cmd.Charges, p.charges())
 		cmd.Attempts[i] = store.BeginAttempt{
 			Route:  p.route.Name,
-			CallBy: now.Add(p.route.Timeout.Std() + callMargin).UnixMilli(),
+			CallBy: now.Add(p.route.Timeout.Std() + callMargin).UnixMilli(), Charges: -1,
 			Members: []store.BeginMember{{
 				Number: p.Number, Revision: p.Status.Revision, Phone: p.Message.Phone, Charges: i,
 			}},

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -31,7 +32,7 @@ func (t *turns) due(st *store.Store, now time.Time, limit int) ([]store.DueItem,
 		if share <= 0 {
 			continue
 		}
-		items, err := st.Due(lanes[i], now.UnixMilli(), share)
+		items, err := longestDue(st, lanes[i], now.UnixMilli(), share)
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +46,7 @@ func (t *turns) due(st *store.Store, now time.Time, limit int) ([]store.DueItem,
 		if len(list) == limit {
 			break
 		}
-		items, err := st.Due(lane, now.UnixMilli(), limit-len(list)+len(owed))
+		items, err := longestDue(st, lane, now.UnixMilli(), limit-len(list)+len(owed))
 		if err != nil {
 			return nil, err
 		}
@@ -56,6 +57,22 @@ func (t *turns) due(st *store.Store, now time.Time, limit int) ([]store.DueItem,
 		}
 	}
 	return list, nil
+}
+
+// longestDue reads a lane over all accounts, the longest due first.
+func longestDue(st *store.Store, lane store.Action, until int64, limit int) ([]store.DueItem, error) {
+	var list []store.DueItem
+	for _, a := range st.DueAccounts(lane) {
+		items, _, err := st.DueOf(lane, a.Account, store.DueCursor{}, until, limit)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, items...)
+	}
+	slices.SortFunc(list, func(a, b store.DueItem) int {
+		return cmp.Or(cmp.Compare(a.DueAt, b.DueAt), cmp.Compare(a.Number, b.Number))
+	})
+	return list[:min(limit, len(list))], nil
 }
 
 func among(list []store.DueItem, n store.Number) bool {
@@ -78,7 +95,7 @@ func (t *turns) taken(plan []planned) {
 // nextDue says when the next message is due in any lane; ok is false when none is.
 func nextDue(st *store.Store) (at time.Time, ok bool, err error) {
 	for _, lane := range lanes {
-		ms, has, err := st.NextDue(lane)
+		ms, has, err := st.NextDue(lane, 0)
 		if err != nil {
 			return time.Time{}, false, err
 		}

@@ -304,7 +304,7 @@ func (l *lane) begin(n store.Number) {
 		defer cancel()
 		res, err := seat.node.Propose(ctx, &store.Begin{
 			Charges: [][]store.Charge{b.charges},
-			Attempts: []store.BeginAttempt{{Route: "r", CallBy: math.MaxInt32, Members: []store.BeginMember{
+			Attempts: []store.BeginAttempt{{Route: "r", CallBy: math.MaxInt32, Charges: -1, Members: []store.BeginMember{
 				{Number: n, Revision: 1, Phone: "13900000000"},
 			}}},
 		})
