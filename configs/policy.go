@@ -8,6 +8,8 @@ type Policy struct {
 	Templates  []Template       `yaml:"templates"`  // approved templates
 	Classes    map[string]Class `yaml:"classes"`    // by name; the built-in four are there unless overridden
 	Routes     []Route          `yaml:"routes"`     // ways out
+
+	Outcomes map[string]Outcome `yaml:"outcomes"` // what codes of the API mean, by code (isp. with its point: all that begin so); empty = what `smppctl outcomes` prints
 }
 
 // An Account is one system_id.
@@ -125,4 +127,12 @@ type Route struct {
 	Templates  []string `yaml:"templates"`  // TemplateCodes that its account has; empty = all
 	Signatures []string `yaml:"signatures"` // SignNames that its account has; empty = all
 	OnlyNamed  bool     `yaml:"only_named"` // used only by accounts that name it
+}
+
+// An Outcome says what one code of the API means. What it leaves out stays as it is built in.
+type Outcome struct {
+	Class  string `yaml:"class"`  // retry, throttle, permanent, account, phone or uncertain; empty = as built in
+	Status string `yaml:"status"` // of a submit_sm_resp that waits for the API's answer, such as ESME_RSUBMITFAIL; empty = as built in
+	Stat   string `yaml:"stat"`   // of the receipt: REJECTD, UNDELIV, EXPIRED, UNKNOWN or DELETED; empty = as built in
+	Err    string `yaml:"err"`    // of the receipt, 3 letters or digits; empty = as built in
 }

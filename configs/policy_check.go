@@ -64,6 +64,9 @@ func (p *Policy) check(c *checker) {
 		pc.checkAccount(key, a)
 	}
 	pc.checkWaysOut()
+	for _, code := range sortedKeys(p.Outcomes) {
+		pc.checkOutcome("outcomes."+code, code)
+	}
 }
 
 func (c *policyCheck) checkSignatures() {

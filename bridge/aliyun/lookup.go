@@ -15,6 +15,8 @@ type Table struct {
 	families []row // by prefix, tried in order
 	statuses map[string]uint32
 	ofOne    map[string]bool // codes that one recipient of several may be the reason of
+
+	fromPolicy, familiesFromPolicy int // how many, at the beginning, are a policy's
 }
 
 // builtin is the Table of a policy without outcomes.
