@@ -113,12 +113,27 @@ type Log struct {
 	Format string `yaml:"format"` // json (default), text
 }
 
-// A Credential says where an AccessKey comes from. Keys are never written in configuration.
+// A Credential says where an AccessKey comes from. Keys are never written in configuration. Those of a role are
+// fetched anew before they end; files are read again when they change.
 type Credential struct {
-	Source string `yaml:"source"` // env, file, chain (default: environment, profile, instance role)
-	// for source file: two lines or YAML access_key_id/access_key_secret, mode 0600; relative to this file, or
-	// $CREDENTIALS_DIRECTORY/name under systemd
-	File string `yaml:"file"`
+	// env (ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, ALIBABA_CLOUD_SECURITY_TOKEN), file, profile,
+	// instance (the RAM role of this ECS instance), oidc (an identity provider's token, as in ACK), assume_role (a role,
+	// with the keys of base), chain (default: the first there is of env, oidc, profile, instance)
+	Source string `yaml:"source"`
+	// for source file: two lines or YAML access_key_id/access_key_secret, mode 0600; for profile: an INI file, by default
+	// ~/.alibabacloud/credentials; for oidc: the token's, by default that of ALIBABA_CLOUD_OIDC_TOKEN_FILE; relative to
+	// this file, or $CREDENTIALS_DIRECTORY/name under systemd
+	File         string   `yaml:"file"`
+	Profile      string   `yaml:"profile"`           // for profile: the section; empty = default
+	RoleName     string   `yaml:"role_name"`         // for instance: empty = the one it has
+	RoleARN      string   `yaml:"role_arn"`          // for assume_role and oidc, acs:ram::ACCOUNT:role/NAME; for oidc empty = that of ALIBABA_CLOUD_ROLE_ARN
+	ProviderARN  string   `yaml:"oidc_provider_arn"` // for oidc, acs:ram::ACCOUNT:oidc-provider/NAME; empty = that of ALIBABA_CLOUD_OIDC_PROVIDER_ARN
+	Base         string   `yaml:"base"`              // for assume_role: the name of another entry, whose keys may assume the role
+	ExternalID   string   `yaml:"external_id"`       // for assume_role: where the role's trust policy asks for one
+	SessionName  string   `yaml:"session_name"`      // for assume_role and oidc: who ActionTrail says it was; empty = smppbridge
+	RoleDuration Duration `yaml:"role_duration"`     // for assume_role and oidc: how long keys live, 15m to 12h and what the role allows; 0s = 1h
+	// for assume_role and oidc: host[:port], such as sts-vpc.cn-hangzhou.aliyuncs.com within a VPC; empty = sts.aliyuncs.com
+	STSEndpoint string `yaml:"sts_endpoint"`
 }
 
 // DefaultCallbackSecretFile is where the callback's secret is when the configuration names neither it nor a file.
@@ -180,7 +195,7 @@ func (n *Node) complete() {
 func (c *Credential) hint(key string) string {
 	switch key {
 	case "access_key_id", "access_key_secret", "access_key", "secret":
-		return "keys are not written in configuration; use source: file with file, or source: env or chain"
+		return "keys are not written in configuration; use source: file with file, or another source"
 	}
 	return ""
 }

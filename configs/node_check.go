@@ -120,22 +120,6 @@ func (n *Node) mayBeSilent(key string) bool {
 	return false
 }
 
-func (n *Node) checkCredentials(c *checker) {
-	for _, name := range sortedKeys(n.Credentials) {
-		cred, key := n.Credentials[name], "credentials."+name
-		if !nameShape.MatchString(name) {
-			c.addf(key, "not a name; allowed: 1 to 32 letters, digits, \".\", \"_\" and \"-\"")
-		}
-		c.oneOf(key+".source", cred.Source, "env", "file", "chain")
-		switch {
-		case cred.Source == "file" && cred.File == "":
-			c.addf(key+".file", "is missing; source: file needs one")
-		case cred.Source != "file" && cred.File != "":
-			c.addf(key+".file", "is not used by source: %s; remove it, or use source: file", cred.Source)
-		}
-	}
-}
-
 // Warnings returns what is allowed in n but should not pass unseen, one sentence each.
 func (n *Node) Warnings() []string {
 	var w []string

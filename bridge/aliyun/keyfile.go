@@ -19,8 +19,9 @@ const (
 
 // keyFile gives the keys that are in a file now.
 type keyFile struct {
-	path string
-	now  func() time.Time
+	path  string
+	parse func(text string) (Keys, error)
+	now   func() time.Time
 
 	mu      sync.Mutex // guards what follows
 	checked time.Time
@@ -35,7 +36,12 @@ type keyFile struct {
 // there are no keys. It must not be readable by group or others, unless it lies in the directory
 // that systemd's LoadCredential made ($CREDENTIALS_DIRECTORY), which is private as a whole.
 func FromFile(path string) (Credentials, error) {
-	f := &keyFile{path: path, now: time.Now}
+	return newKeyFile(path, parseKeys)
+}
+
+// newKeyFile reads a file for the first time. parse finds the keys in its text.
+func newKeyFile(path string, parse func(string) (Keys, error)) (Credentials, error) {
+	f := &keyFile{path: path, parse: parse, now: time.Now}
 	if _, err := f.Keys(); err != nil {
 		return nil, err
 	}
@@ -61,17 +67,17 @@ func (f *keyFile) Keys() (Keys, error) {
 		return f.keys, f.err
 	}
 	f.seen = info
-	f.keys, f.err = readKeyFile(f.path)
+	f.keys, f.err = f.read()
 	return f.keys, f.err
 }
 
-// readKeyFile reads and checks the file once.
-func readKeyFile(path string) (Keys, error) {
-	text, err := readPrivate(path)
+// read reads and checks the file once.
+func (f *keyFile) read() (Keys, error) {
+	text, err := readPrivate(f.path)
 	if err != nil {
 		return Keys{}, fmt.Errorf("key file: %w", err)
 	}
-	keys, err := parseKeys(text)
+	keys, err := f.parse(text)
 	if err != nil {
 		return Keys{}, fmt.Errorf("key file: %w", err)
 	}

@@ -99,6 +99,7 @@ func start(ctx context.Context, opts options) (*node, error) {
 		{"cluster", n.startCluster},
 		{"membership", n.awaitMembership},
 		{"policy", n.seedPolicy},
+		{"credentials", n.startCredentials},
 		{"API client", n.startSender},
 		{"pause", n.inheritPause},
 		{"bridge", n.startBridge},

@@ -35,7 +35,9 @@ func run(ctx context.Context, file string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	opts, err := nodeOptions(cfg)
+	level := new(slog.LevelVar)
+	log := newLogger(cfg.Log, level)
+	opts, err := nodeOptions(cfg, log)
 	if err != nil {
 		return usageError{err}
 	}
@@ -43,8 +45,6 @@ func run(ctx context.Context, file string) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	level := new(slog.LevelVar)
-	opts.Log = newLogger(cfg.Log, level)
 	for _, w := range cfg.Warnings() {
 		opts.Log.Warn("configuration", "warning", w)
 	}
@@ -57,8 +57,8 @@ func run(ctx context.Context, file string) error {
 }
 
 // nodeOptions reads what the configuration refers to.
-func nodeOptions(cfg *configs.Node) (options, error) {
-	opts := options{Node: *cfg}
+func nodeOptions(cfg *configs.Node, log *slog.Logger) (options, error) {
+	opts := options{Node: *cfg, Log: log}
 	if cfg.Callback.Listen != "" {
 		secret, err := cfg.Callback.ReadSecret()
 		if err != nil {
@@ -66,7 +66,7 @@ func nodeOptions(cfg *configs.Node) (options, error) {
 		}
 		opts.CallbackSecret = secret
 	}
-	creds, err := credentials(cfg.Credentials)
+	creds, err := credentials(cfg.Credentials, log)
 	if err != nil {
 		return options{}, err
 	}
