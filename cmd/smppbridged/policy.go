@@ -62,8 +62,12 @@ func (n *node) putPolicy(ctx context.Context, doc []byte) error {
 	return n.cluster.Sync(ctx)
 }
 
-// setRoutes gives the API client the routes of a policy.
+// setRoutes gives the API client the routes of a policy, and what the API's answers mean.
 func (n *node) setRoutes(p *configs.Policy) error {
+	table, err := outcomeTable(p)
+	if err != nil {
+		return err
+	}
 	routes := make([]aliyun.Route, 0, len(p.Routes))
 	for _, r := range p.Routes {
 		creds := n.opts.Credentials[r.Credentials]
@@ -75,5 +79,9 @@ func (n *node) setRoutes(p *configs.Policy) error {
 			Workers: r.Workers, Timeout: r.Timeout.Std(),
 		})
 	}
-	return n.sender.SetRoutes(routes)
+	if err := n.sender.SetRoutes(routes); err != nil {
+		return err
+	}
+	n.sender.SetOutcomes(table)
+	return nil
 }
