@@ -2,6 +2,7 @@ package aliyunsim
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 )
@@ -33,6 +34,14 @@ func (s *Server) fail(w http.ResponseWriter, c *call, a *action, f callFault) {
 		send(w, c, out, len(out.body))
 	case FaultDrop:
 		closeConn(w)
+	case FaultReset:
+		resetConn(w)
+	case FaultBlackHole:
+		s.hold(c.r.Context().Done())
+		closeConn(w)
+	case FaultRedirect:
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(http.StatusFound)
 	case FaultHTML502:
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusBadGateway)
@@ -59,7 +68,7 @@ func (f *callFault) executes() bool {
 	switch f.Kind {
 	case FaultHang, FaultSlowBody, FaultIdleClose:
 		return true
-	case FaultThrottle, FaultGateway:
+	case FaultThrottle, FaultGateway, FaultBlackHole:
 		return false
 	}
 	return f.Executed
@@ -128,6 +137,22 @@ func closeConn(w http.ResponseWriter) {
 	if err != nil { // not a connection of net/http's server, as in a test with a recorder
 		w.WriteHeader(http.StatusBadGateway)
 		return
+	}
+	_ = conn.Close()
+}
+
+// resetConn ends the connection of w as a crashed process or a firewall does.
+func resetConn(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	if below, ok := conn.(interface{ NetConn() net.Conn }); ok { // TLS
+		conn = below.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
 }

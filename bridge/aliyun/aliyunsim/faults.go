@@ -20,6 +20,12 @@ const (
 	FaultHang FaultKind = "hang"
 	// FaultDrop closes the connection without an answer.
 	FaultDrop FaultKind = "drop"
+	// FaultReset is FaultDrop with a reset (RST) in place of an end (FIN).
+	FaultReset FaultKind = "reset"
+	// FaultBlackHole neither executes nor answers, until the client gives up.
+	FaultBlackHole FaultKind = "black_hole"
+	// FaultRedirect answers HTTP status 302 with another path of the same host, at which there is nothing.
+	FaultRedirect FaultKind = "redirect"
 	// FaultError500 answers InternalError with HTTP status 500.
 	FaultError500 FaultKind = "error500"
 	// FaultHTML502 answers HTTP status 502 with the HTML page of a load balancer.
@@ -101,8 +107,8 @@ func (f Faults) validate() error {
 }
 
 func kinds() []FaultKind {
-	return []FaultKind{FaultLatency, FaultHang, FaultDrop, FaultError500, FaultHTML502, FaultEmpty503, FaultThrottle,
-		FaultBusiness, FaultGateway, FaultSlowBody, FaultIdleClose, FaultTruncated, FaultGarbage, FaultReportDuplicate,
+	return []FaultKind{FaultLatency, FaultHang, FaultDrop, FaultReset, FaultBlackHole, FaultRedirect, FaultError500, FaultHTML502, FaultEmpty503,
+		FaultThrottle, FaultBusiness, FaultGateway, FaultSlowBody, FaultIdleClose, FaultTruncated, FaultGarbage, FaultReportDuplicate,
 		FaultReportLate, FaultReportWithhold, FaultReportEarly, FaultReportNoOutID}
 }
 

@@ -1,6 +1,7 @@
 package aliyunsim
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,8 @@ func TestCallFaults(t *testing.T) {
 		return func(v sight) bool { return v.status == n && (and == nil || and(v)) }
 	}
 	dropped := func(v sight) bool { return errors.Is(v.err, io.EOF) }
+	reset := func(v sight) bool { return errors.Is(v.err, syscall.ECONNRESET) }
+	silence := func(v sight) bool { return errors.Is(v.err, context.DeadlineExceeded) }
 	cut := func(v sight) bool {
 		return errors.Is(v.err, io.ErrUnexpectedEOF) && strings.HasPrefix(v.body, `{"Message":"OK"`)
 	}
@@ -64,6 +67,12 @@ func TestCallFaults(t *testing.T) {
 		{Fault{Kind: FaultHang, DelayMS: 1}, status(200, code("OK")), true},
 		{Fault{Kind: FaultDrop}, dropped, false},
 		{Fault{Kind: FaultDrop, Executed: true}, dropped, true},
+		{Fault{Kind: FaultReset}, reset, false},
+		{Fault{Kind: FaultReset, Executed: true}, reset, true},
+		{Fault{Kind: FaultBlackHole}, silence, false},
+		{Fault{Kind: FaultBlackHole, Executed: true}, silence, false},
+		{Fault{Kind: FaultRedirect}, status(404, code("InvalidAction.NotFound")), false},
+		{Fault{Kind: FaultRedirect, Executed: true}, status(404, code("InvalidAction.NotFound")), true},
 		{Fault{Kind: FaultError500}, status(500, code("InternalError")), false},
 		{Fault{Kind: FaultError500, Executed: true}, status(500, code("InternalError")), true},
 		{Fault{Kind: FaultHTML502}, status(502, html), false},
@@ -92,6 +101,9 @@ func TestCallFaults(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %s executed=%v", test.fault.Kind, test.fault.Code, test.fault.Executed), func(t *testing.T) {
 			// A connection of its own for each call: net/http would repeat one on a connection that had been used.
 			c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			if test.fault.Kind == FaultBlackHole {
+				c.Timeout = 100 * time.Millisecond
+			}
 			if err := s.SetFaults(Faults{test.fault}); err != nil {
 				t.Fatal(err)
 			}

@@ -184,6 +184,14 @@ func (s *Server) wait(d time.Duration, gone <-chan struct{}) bool {
 	return false
 }
 
+// hold returns when gone or Run ends.
+func (s *Server) hold(gone <-chan struct{}) {
+	select {
+	case <-gone:
+	case <-s.calls.stop:
+	}
+}
+
 // SetFaults replaces the faults. An error says which is wrong; then nothing has changed.
 func (s *Server) SetFaults(f Faults) error {
 	if err := f.validate(); err != nil {
