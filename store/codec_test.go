@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -64,6 +65,11 @@ func TestDecodeIsStrict(t *testing.T) {
 		"outcome kind":    {1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 5, 0, 0, 0, 0, 0},
 		"charge set":      {1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0},
 	}
+	apart := Encode(t0, &Begin{
+		Charges:  [][]Charge{{{Key: "k"}}, {{Key: "j"}}},
+		Attempts: []BeginAttempt{{Charges: 0, Members: []BeginMember{{Charges: 1}}}},
+	})
+	bad["key of a call and its member"] = bytes.Replace(apart, []byte("j"), []byte("k"), 1)
 	for name, b := range bad {
 		if _, c, err := Decode(b); !errors.Is(err, errCodec) {
 			t.Errorf("%s: %+v, %v", name, c, err)
@@ -96,7 +102,12 @@ func TestEncodeKeepsPoisonOut(t *testing.T) {
 		"rule without kind":            &Accept{Charges: [][]Charge{{{Key: "k", Rules: []Rule{{}}}}}},
 		"bucket on a phone":            &Begin{Charges: [][]Charge{{{Key: phone, Rules: []Rule{{Kind: RuleBucket}}}}}},
 		"key twice in a set":           &Begin{Charges: [][]Charge{{{Key: "k"}, {Key: "k"}}}},
-		"outcome without kind":         &Finish{Outcomes: []Outcome{{}}},
+		"call set that is not there":   &Begin{Attempts: []BeginAttempt{{Charges: 0}}},
+		"key of a call and its member": &Begin{
+			Charges:  [][]Charge{{{Key: "a"}, {Key: "k"}}, {{Key: "k"}}},
+			Attempts: []BeginAttempt{{Charges: 0, Members: []BeginMember{{Charges: -1}, {Charges: 1}}}},
+		},
+		"outcome without kind": &Finish{Outcomes: []Outcome{{}}},
 	} {
 		func() {
 			defer func() {

@@ -27,7 +27,7 @@ func (d *driver) number() Number {
 
 func (d *driver) account() string { return []string{"shop", "bank"}[d.pick(2)] }
 func (d *driver) phone() string {
-	return []string{"13800000000", "13900000000", "13700000000"}[d.pick(3)]
+	return []string{"13800000000", "13900000000", "13700000000", "13600000000"}[d.pick(4)]
 }
 
 // revision is mostly the message's present one.
@@ -59,7 +59,7 @@ func (d *driver) next() Command {
 	case k < 60:
 		c := &Finish{}
 		for range 1 + d.pick(2) {
-			o := Outcome{Attempt: d.attempt(), Kind: OutcomeKind(1 + d.pick(4)), DueAt: d.soon(), Ending: d.ending(), Err: "e"}
+			o := Outcome{Attempt: d.attempt(), Kind: OutcomeKind(1 + d.pick(4)), DueAt: d.soon(), Ending: d.ending(), Err: "e", Alone: d.chance(10)}
 			if d.chance(80) {
 				o.BizID = fmt.Sprintf("biz%d", o.Attempt)
 			}
@@ -220,6 +220,10 @@ func (d *driver) begin() Command {
 	c := &Begin{}
 	for range 1 + d.pick(2) {
 		a := BeginAttempt{Route: "main", CallBy: d.soon(), Charges: -1}
+		if d.chance(50) {
+			a.Charges = len(c.Charges)
+			c.Charges = append(c.Charges, []Charge{{Key: "route/main", Amount: 1, Rules: []Rule{{Kind: RuleBucket, Limit: 1, Burst: 3, Period: 3000}}}})
+		}
 		due, err := d.h.due(sendingActions[d.pick(3)], d.account(), d.h.now, 4)
 		if err != nil {
 			d.h.t.Fatal(err)

@@ -205,6 +205,7 @@ func (l *loaded) loadDue(tx *bolt.Tx) error {
 			}
 			(*list)[len(*list)-1].Count++
 		}
+		slices.SortFunc(*list, func(a, b DueAccount) int { return strings.Compare(a.Account, b.Account) }) // the keys have the length first
 	}
 	return nil
 }

@@ -69,6 +69,7 @@ func (m *model) compare(h *harness) error {
 	}
 	for _, check := range []func(*harness) error{
 		m.compareDue, m.compareOutbox, m.compareAttempts, m.compareFigures, m.compareGroups, m.compareWaiting, m.compareRecent,
+		m.compareDueOf, m.compareUncertain,
 	} {
 		if err := check(h); err != nil {
 			return err
@@ -242,6 +243,9 @@ func checkProgress(t *testing.T, n Number, was, is *Status, c Command) {
 	}
 	if _, recovered := c.(*Recover); is.Held != was.Held && is.Held != recovered || is.Held && is.State != StateUncertain {
 		bad("only a Recover holds, and only what is uncertain")
+	}
+	if was.Alone && !is.Alone || is.Alone && !was.Alone && is.State != StateRetry {
+		bad("who goes alone does so for good, from a failed call on")
 	}
 	if is.Counted && is.State == StateFinal {
 		bad("a final message counts as open")

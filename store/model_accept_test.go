@@ -59,8 +59,7 @@ func (m *model) acceptOne(c *Accept, s Submission) AcceptItem {
 		if m.open[msg.Account] >= int(set[1].Rules[0].Limit) {
 			return AcceptItem{Code: AcceptOverLimit, Limit: 1}
 		}
-		one := big.NewRat(1, 1)
-		m.tokens[set[0].Key].Sub(m.tokens[set[0].Key], one)
+		m.takeToken(set[0].Key)
 		m.open[msg.Account]++
 	}
 	n := m.create(msg, s.Charges >= 0)
@@ -87,6 +86,18 @@ func (m *model) bucketHas(c Charge) bool {
 	m.filled[c.Key] = m.now
 	return level.Cmp(big.NewRat(1, 1)) >= 0
 }
+
+// bucketAgain tries each ms until the bucket of a charge holds a token.
+func (m *model) bucketAgain(c Charge) int64 {
+	r, short := c.Rules[0], new(big.Rat).Sub(big.NewRat(1, 1), m.tokens[c.Key])
+	for at := m.now; ; at++ {
+		if big.NewRat((at-m.now)*int64(r.Limit), r.Period).Cmp(short) >= 0 {
+			return at
+		}
+	}
+}
+
+func (m *model) takeToken(key string) { m.tokens[key].Sub(m.tokens[key], big.NewRat(1, 1)) }
 
 func sendAction(m *Message) Action {
 	if m.Urgent {

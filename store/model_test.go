@@ -197,10 +197,20 @@ func (m *model) begin(c *Begin) Result {
 	for _, a := range c.Attempts {
 		att := &modelAttempt{begun: m.now, charges: map[Number]modelCharge{}}
 		begun := BegunAttempt{Limit: -1}
+		if a.Charges >= 0 && !m.bucketHas(c.Charges[a.Charges][0]) {
+			begun.Limit, begun.Again = 0, m.bucketAgain(c.Charges[a.Charges][0])
+		}
 		for _, member := range a.Members {
-			begun.Members = append(begun.Members, m.beginOne(c, a, att, member))
+			if begun.Limit < 0 {
+				begun.Members = append(begun.Members, m.beginOne(c, a, att, member))
+			} else {
+				begun.Members = append(begun.Members, BegunMember{Limit: -1})
+			}
 		}
 		if len(att.members) > 0 {
+			if a.Charges >= 0 {
+				m.takeToken(c.Charges[a.Charges][0].Key)
+			}
 			m.attemptIDs++
 			begun.ID = AttemptID(m.attemptIDs)
 			begun.OutID = outID("test", m.epoch, begun.ID)
