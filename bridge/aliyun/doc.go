@@ -13,7 +13,8 @@
 //     to the policy's outcomes (override.go). lookup.go reads it, outcome.go makes the Answer.
 //   - find.go: asks the API whether an uncertain call was executed after all.
 //   - push.go and report.go: delivery reports as they are pushed to us, and what their codes mean.
-//   - credentials.go, keyfile.go, chain.go: where AccessKeys come from.
+//   - credentials.go, keyfile.go, chain.go: where AccessKeys come from. credentials_temporary.go keeps
+//     those of a role fresh, which credentials_instance.go and credentials_sts.go fetch.
 //
 // # Outcomes
 //
@@ -43,5 +44,5 @@
 //
 // # Not here yet
 //
-// Incoming messages (SmsUp), and reports from the message queue. AccessKeys from OIDC are not known to the credentials library at this version.
+// Incoming messages (SmsUp), and reports from the message queue.
 package aliyun
