@@ -36,8 +36,9 @@
 // connect time-outs in whole seconds, read time-outs in milliseconds; no automatic retry; proxies
 // checked beforehand, because a bad one locks a mutex for ever; pools made before the first call,
 // because several first calls at a time would make one each; keys fetched by us, because the
-// library that refreshes them has no lock. An environment with DEBUG=tea or DEBUG=credential is
-// refused: it makes the SDK print numbers and keys.
+// credentials library at this version refreshes without a lock, cannot be cancelled, knows neither
+// OIDC nor the metadata service's tokens, and quotes keys in its errors. An environment with
+// DEBUG=tea or DEBUG=credential is refused: it makes the SDK print numbers and keys.
 //
 // The SDK cannot be cancelled. A call that outlives its context is waited for, at most for the
 // route's Timeout. It reads answers without a limit on their size; the endpoint is trusted that far.
