@@ -14,6 +14,12 @@ const slowPieces = 8
 const htmlError = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n" +
 	"<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>Tengine</center>\r\n</body>\r\n</html>\r\n"
 
+// loginPath is where FaultRedirect sends its victims.
+const (
+	loginPath = "/login"
+	loginPage = "<html><body>Please log in to use this network.</body></html>\n"
+)
+
 // fail answers a call that a fault befalls.
 func (s *Server) fail(w http.ResponseWriter, c *call, a *action, f callFault) {
 	var out answer
@@ -40,7 +46,7 @@ func (s *Server) fail(w http.ResponseWriter, c *call, a *action, f callFault) {
 		s.hold(c.r.Context().Done())
 		closeConn(w)
 	case FaultRedirect:
-		w.Header().Set("Location", "/elsewhere")
+		w.Header().Set("Location", loginPath)
 		w.WriteHeader(http.StatusFound)
 	case FaultHTML502:
 		w.Header().Set("Content-Type", "text/html")

@@ -24,7 +24,8 @@ const (
 	FaultReset FaultKind = "reset"
 	// FaultBlackHole neither executes nor answers, until the client gives up.
 	FaultBlackHole FaultKind = "black_hole"
-	// FaultRedirect answers HTTP status 302 with another path of the same host, at which there is nothing.
+	// FaultRedirect answers HTTP status 302 with another path of the same host, at which there is a page for people, as
+	// networks do that want a login first.
 	FaultRedirect FaultKind = "redirect"
 	// FaultError500 answers InternalError with HTTP status 500.
 	FaultError500 FaultKind = "error500"

@@ -116,6 +116,11 @@ func (s *Server) Handler() http.Handler {
 			s.control.ServeHTTP(w, r)
 			return
 		}
+		if r.URL.Path == loginPath {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = w.Write([]byte(loginPage))
+			return
+		}
 		if !s.calls.enter() {
 			closeConn(w)
 			return
