@@ -25,6 +25,13 @@
 // template, and gives up on what was sent; it never ends a call under way. Replace changes the text
 // of what waits.
 //
+// What is to be sent is read account by account (DueOf), and behind a place, so that nobody's backlog is read
+// for another, and what a full route cannot take hides nothing behind it. A call may be for several messages. It
+// is charged as a whole, once, and refused as a whole (BeginAttempt.Charges), and each member on its phone. Its
+// outcome is that of all who still wait for it, but each has its own Report and Found: the phone tells them apart,
+// so that no call has one twice. Whoever may have failed by another one's fault goes alone from then on
+// (Status.Alone).
+//
 // Every change raises the message's revision. Begin, Found, Close and Replace name the revision they
 // were decided on and do nothing at another.
 //
@@ -71,7 +78,7 @@
 //	states    number → Status, always the same size
 //	attempts  attempt → route, BizID, members and what their phones were charged
 //	sends     time, seq → a charge on a phone, for 25 h
-//	due       action, time, number → nothing: a message has one entry or none
+//	due       action, account if the action sends, time, number → nothing: a message has one entry or none
 //	parts     account, addresses, reference, total, set → the numbers of the parts
 //	outbox    account, seq → receipt
 //	orphans   id → report that matched nothing yet, for 72 h
@@ -83,7 +90,7 @@
 //
 // Numbers in keys have 8 octets, big endian, so most keys ascend, which is what bbolt is quick
 // at; small records that are rewritten are apart from large ones that are not. What is looked up
-// by other keys, a phone or a BizID, is in memory and rebuilt at Open.
+// by other keys, a phone or a BizID, is in memory and rebuilt at Open, and so are the counts of what is due by account.
 //
 // # Memory
 //
