@@ -146,7 +146,8 @@ func (a *acks) look(list []waiter) []waiter {
 	return rest
 }
 
-// decide looks at one that waits, by the state's clock. errCode is the receipt's err of a message that has ended.
+// decide looks at one that waits, by the state's clock. errCode is the receipt's err of a message that has ended, or
+// errCodeExpired of one that has expired, whatever its last attempt failed with.
 func (a *acks) decide(w *waiter, clock int64) (what ack, errCode string) {
 	if w.number > a.b.store.LastNumber() {
 		return ackOpen, "" // accepted by the leader, and not by this node's store yet
@@ -160,6 +161,9 @@ func (a *acks) decide(w *waiter, clock int64) (what ack, errCode string) {
 		return ackOpen, ""
 	}
 	w.by = store.FromMillis(m.AnswerBy)
+	if st.Ending == store.EndExpired {
+		return ackOf(&m, &st, clock), errCodeExpired
+	}
 	return ackOf(&m, &st, clock), st.Err
 }
 

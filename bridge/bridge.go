@@ -92,16 +92,17 @@ type Bridge struct {
 	takeover  *takeover
 	door      *doorMetrics
 
-	policy     atomic.Pointer[policy]
-	misfit     atomic.Pointer[misfit] // nil = the last one tried was usable
-	loading    sync.Mutex             // held while a policy is put into force
-	renewed    chan struct{}          // capacity 1, for the dispatcher: a policy has come into force
-	batcher    *batcher
-	acks       *acks
-	operations *operations
-	courier    *courier
-	paused     atomic.Bool
-	sessions   sync.Map // session id (uint64) -> *session
+	policy      atomic.Pointer[policy]
+	misfit      atomic.Pointer[misfit] // nil = the last one tried was usable
+	loading     sync.Mutex             // held while a policy is put into force
+	renewed     chan struct{}          // capacity 1, for the dispatcher: a policy has come into force
+	batcher     *batcher
+	acks        *acks
+	operations  *operations
+	courier     *courier
+	dispatching atomic.Pointer[dispatcher] // nil while this node does not lead
+	paused      atomic.Bool
+	sessions    sync.Map // session id (uint64) -> *session
 
 	incarnation atomic.Uint64 // of this node, since Announce; 0 before
 	succeeded   chan struct{} // capacity 1: the state says that a later incarnation of this node is up
@@ -136,6 +137,9 @@ func New(cfg Config) (*Bridge, error) {
 	b.ages = newAges(b.clock, cfg.Steady)
 	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
 	b.door = newDoorMetrics(cfg.Registerer, b.lockout)
+	if cfg.Registerer != nil {
+		cfg.Registerer.MustRegister(newRouteFigures(b))
+	}
 	b.takeover = newTakeover(b)
 	b.batcher = newBatcher(b)
 	b.acks = newAcks(b)

@@ -1,147 +1,190 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"smppbridge/store"
 )
 
-// begin commits the attempts and starts the calls that were granted.
-func (d *dispatcher) begin(ctx context.Context, plan []planned) error {
-	cmd := &store.Begin{Attempts: make([]store.BeginAttempt, len(plan))}
-	now := d.b.now()
-	for i := range plan {
-		p := &plan[i]
-		cmd.Charges = append(cmd.Charges, p.charges())
-		cmd.Attempts[i] = store.BeginAttempt{
-			Route:  p.route.Name,
-			CallBy: now.Add(p.route.Timeout.Std() + callMargin).UnixMilli(), Charges: -1,
-			Members: []store.BeginMember{{
-				Number: p.Number, Revision: p.Status.Revision, Phone: p.Message.Phone, Charges: i,
-			}},
-		}
-	}
+// begin commits the attempts and starts the calls that were granted. It returns how long to wait for the next
+// round.
+func (d *dispatcher) begin(ctx context.Context, dr *draft) (time.Duration, error) {
+	cmd := d.command(dr.calls)
 	before := time.Now().Add(beginWithin) // monotonic, whatever clock the bridge was given
 	res, err := d.b.cluster.Propose(ctx, cmd)
 	if after := time.Now().Add(callWithin); after.Before(before) {
 		before = after
 	}
 	begun, ok := res.(*store.BeginResult)
-	if err == nil && (!ok || len(begun.Attempts) != len(plan)) {
+	if err == nil && (!ok || len(begun.Attempts) != len(dr.calls)) {
 		err = fmt.Errorf("result %T", res)
 	}
 	if err != nil { // nothing was called; what may have been begun becomes uncertain and is queried
-		d.giveUp(plan)
-		return fmt.Errorf("begin %d attempts: %w", len(plan), err)
+		d.abandon(dr.calls)
+		return 0, fmt.Errorf("begin %d attempts: %w", len(dr.calls), err)
 	}
-	d.pace(plan, begun.Attempts)
-	for i, a := range begun.Attempts {
+	d.pace(dr.calls, begun.Attempts)
+	wait := faultRest // if nothing at all was granted: by the clock of the stamps it is not time yet
+	for i := range begun.Attempts {
+		a, c := begun.Attempts[i], dr.calls[i]
+		d.b.metrics.putOff(c.route.Name, &a)
+		c.keep(a.Members)
+		if a.ID != 0 || a.Limit >= 0 {
+			wait = 0
+		}
 		if a.ID == 0 {
-			d.b.metrics.putOff(plan[i].route.Name, a.Members, plan[i].route.QPS > 0)
-			d.release(plan[i].route.Name, false)
+			d.abandon(dr.calls[i : i+1])
 			continue
 		}
 		d.calls.Add(1)
-		go d.call(ctx, &plan[i], a, before) // bounded by the route's workers
+		go d.send(ctx, c, a, before) // bounded by the route's workers
 	}
-	return nil
+	return wait, nil
+}
+
+// command is the Begin of calls.
+func (d *dispatcher) command(calls []*call) *store.Begin {
+	cmd := &store.Begin{Attempts: make([]store.BeginAttempt, len(calls))}
+	set := func(charges []store.Charge) int {
+		if len(charges) == 0 {
+			return -1
+		}
+		cmd.Charges = append(cmd.Charges, charges)
+		return len(cmd.Charges) - 1
+	}
+	rates := make(map[string]int, 2) // what a call costs, by route
+	now := d.b.now()
+	for i, c := range calls {
+		if _, there := rates[c.route.Name]; !there {
+			rates[c.route.Name] = set(d.charge(&c.route.Route))
+		}
+		a := store.BeginAttempt{
+			Route: c.route.Name, Charges: rates[c.route.Name], Members: make([]store.BeginMember, len(c.members)),
+			CallBy: now.Add(c.route.Timeout.Std() + callMargin).UnixMilli(),
+		}
+		for j := range c.members {
+			p := &c.members[j]
+			a.Members[j] = store.BeginMember{
+				Number: p.Number, Revision: p.Status.Revision, Phone: p.Message.Phone, Charges: set(p.phoneCharges())}
+		}
+		cmd.Attempts[i] = a
+	}
+	return cmd
+}
+
+// keep leaves the members in c that were granted. The others wait, those that were not put off where they were.
+func (c *call) keep(begun []store.BegunMember) {
+	granted := c.members[:0]
+	for i := range c.members {
+		p := &c.members[i]
+		switch {
+		case begun[i].Granted:
+			granted = append(granted, *p)
+		case begun[i].DueAt == 0:
+			p.from.putBack(p)
+		}
+	}
+	c.members = granted
 }
 
 // pace tells the routes how many of their calls their meters granted.
-func (d *dispatcher) pace(plan []planned, begun []store.BegunAttempt) {
+func (d *dispatcher) pace(calls []*call, begun []store.BegunAttempt) {
 	type count struct {
 		granted, asked int
 		again          int64
 	}
 	counts := make(map[string]*count, 2)
-	for i := range plan {
-		r := plan[i].route
-		if r.QPS == 0 {
-			continue
+	for i, c := range calls {
+		n := counts[c.route.Name]
+		if n == nil {
+			n = &count{}
+			counts[c.route.Name] = n
 		}
-		c := counts[r.Name]
-		if c == nil {
-			c = &count{}
-			counts[r.Name] = c
-		}
-		c.asked++
-		if m := begun[i].Members[0]; m.Granted || m.Limit != 0 { // the route's charge is the first
-			c.granted++
-		} else if c.again == 0 || m.DueAt < c.again {
-			c.again = m.DueAt
+		n.asked++
+		if a := &begun[i]; a.Limit < 0 {
+			n.granted++
+		} else if n.again == 0 || a.Again < n.again {
+			n.again = a.Again
 		}
 	}
-	for name, c := range counts {
-		d.keepPace(name, c.granted, c.asked, store.FromMillis(c.again))
+	for name, n := range counts {
+		d.keepPace(name, n.granted, n.asked, store.FromMillis(n.again))
 	}
 }
 
-// charges are what one call of p costs: the API's rate, and the phone's windows.
-func (p *planned) charges() []store.Charge {
-	list := make([]store.Charge, 0, 2)
-	if qps := uint32(p.route.QPS); qps > 0 {
-		list = append(list, store.Charge{Key: "route/" + p.route.Name, Amount: 1, Rules: []store.Rule{{
-			Kind: store.RuleBucket, Limit: qps, Period: time.Second.Milliseconds(), Burst: max(1, qps/10)}}})
+// phoneCharges are what p costs in its phone's windows.
+func (p *planned) phoneCharges() []store.Charge {
+	if len(p.template.limits) == 0 {
+		return nil
 	}
-	if len(p.template.limits) > 0 {
-		list = append(list, store.Charge{
-			Key: p.template.phoneKey(p.Message.SignName, p.Message.Phone), Amount: 1, Rules: p.template.limits})
-	}
-	return list
+	return []store.Charge{{Key: p.template.phoneKey(p.Message.SignName, p.Message.Phone), Amount: 1, Rules: p.template.limits}}
 }
 
-// call makes one call and passes its outcome on. It is the second conversion of a message's life.
-func (d *dispatcher) call(ctx context.Context, p *planned, a store.BegunAttempt, before time.Time) {
-	defer d.calls.Done()
-	answer := d.b.cfg.Sender.Send(ctx, Call{
-		OutID:    a.OutID,
-		Route:    p.route.Name,
-		Template: p.template.Code,
-		Before:   before,
-		Recipients: []Recipient{{
-			Phone: p.Message.Phone, SignName: p.Message.SignName, Params: p.Message.Params,
-		}},
-	})
-	d.b.metrics.outcome(p.route.Name, answer.Kind)
-	if answer.Kind != store.OutcomeAccepted {
-		level := slog.LevelInfo
-		if answer.Kind == store.OutcomeRetry { // during an outage that is every call, again and again
-			level = slog.LevelDebug
-		}
-		d.b.log.Log(ctx, level, "call not accepted", "message_id", p.Number.String(), "attempt", uint64(a.ID),
-			"route", p.route.Name, "code", answer.Code, "outcome", outcomeName(answer.Kind), "err", answer.Cause)
-	}
-	d.outcomes <- d.outcome(p, a.ID, answer)
-	if !answer.Account && answer.Kind != store.OutcomeRetry {
-		d.recover(p.route.Name)
-	}
-	d.release(p.route.Name, answer.Account)
+// ended is a call with its outcome.
+type ended struct {
+	outcome store.Outcome
+	call    *call
 }
 
 // outcome translates an answer, with the time at which something is to be done next.
-func (d *dispatcher) outcome(p *planned, id store.AttemptID, a Answer) store.Outcome {
+func (d *dispatcher) outcome(c *call, id store.AttemptID, a *Answer) store.Outcome {
 	o := store.Outcome{Attempt: id, Kind: a.Kind, BizID: a.BizID, Ending: a.Ending, Err: a.Err}
 	now := d.b.now()
 	switch a.Kind {
 	case store.OutcomeAccepted:
 		o.DueAt = now.Add(reportWithin).UnixMilli()
 	case store.OutcomeRetry:
-		wait := a.After
-		if wait == 0 {
-			wait = backoff(int(p.Status.Tries))
-		}
-		o.DueAt = now.Add(wait).UnixMilli()
-		if p.Message.Expires != 0 {
-			o.DueAt = min(o.DueAt, p.Message.Expires)
-		}
+		o.DueAt = now.Add(d.again(c, a)).UnixMilli()
 	case store.OutcomeUncertain:
 		o.DueAt = now.Add(firstQuery).UnixMilli()
 	}
 	return o
+}
+
+// again is how long the messages of a call wait that was surely not executed. Where the route is to blame they go another
+// way at once, if there is one on which they have not failed since they last waited.
+func (d *dispatcher) again(c *call, a *Answer) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if a.Account || a.Outage {
+		if d.moves(c) {
+			return 0
+		}
+	}
+	tries := 0
+	for i := range c.members {
+		delete(d.failed, c.members[i].Number)
+		tries = max(tries, int(c.members[i].Status.Tries))
+	}
+	return cmp.Or(a.After, backoff(tries))
+}
+
+// moves notes on which routes the messages of a call have failed, and reports whether all of them have another way that is
+// well. d.mu is held.
+func (d *dispatcher) moves(c *call) bool {
+	for i := range c.members {
+		p := &c.members[i]
+		other := false
+		for r := range d.well(p.ways, nil) {
+			other = other || r.Name != c.route.Name && !slices.Contains(d.failed[p.Number], r.Name)
+		}
+		if !other {
+			return false
+		}
+	}
+	if len(d.failed)+len(c.members) > failedMost {
+		clear(d.failed) // they may fail once more on the same route
+	}
+	for i := range c.members {
+		n := c.members[i].Number
+		d.failed[n] = append(d.failed[n], c.route.Name)
+	}
+	return true
 }
 
 // backoff doubles from firstRetry to lastRetry, with a jitter of a quarter: it spreads the
@@ -155,30 +198,56 @@ func backoff(tries int) time.Duration {
 // outcome is offered until it is committed: it may be the only trace of an SMS that was sent.
 func (d *dispatcher) finish(ctx context.Context) {
 	for first := range d.outcomes {
-		batch := collect(first, d.outcomes, beginMost)
+		batch := collect(first, d.outcomes, finishMost)
 		d.record(ctx, batch)
 	}
 }
 
-func (d *dispatcher) record(ctx context.Context, batch []store.Outcome) {
+func (d *dispatcher) record(ctx context.Context, batch []ended) {
 	ctx, cancel := context.WithTimeout(ctx, callMargin) // later the attempts are uncertain anyway
 	defer cancel()
-	if _, err := d.b.settle(ctx, &store.Finish{Outcomes: batch}); err != nil {
+	cmd := &store.Finish{Outcomes: make([]store.Outcome, len(batch))}
+	var bizIDs []string
+	for i := range batch {
+		cmd.Outcomes[i] = batch[i].outcome
+		if id := batch[i].outcome.BizID; id != "" {
+			bizIDs = append(bizIDs, id)
+		}
+	}
+	if _, err := d.b.settle(ctx, cmd); err != nil {
 		d.b.log.Error("outcomes not recorded; their attempts become uncertain", "count", len(batch), "err", err)
 		return
 	}
-	if err := d.b.adopt(ctx, bizIDs(batch)); err != nil {
+	d.dueAgain(batch)
+	if err := d.b.adopt(ctx, bizIDs); err != nil {
 		d.b.log.Error("apply early reports", "err", err)
 	}
 }
 
-func bizIDs(outcomes []store.Outcome) (list []string) {
-	for i := range outcomes {
-		if outcomes[i].BizID != "" {
-			list = append(list, outcomes[i].BizID)
+// dueAgain tells the loop of messages that may have become due before what it has read.
+func (d *dispatcher) dueAgain(batch []ended) {
+	d.mu.Lock()
+	for i := range batch {
+		if batch[i].outcome.Kind == store.OutcomeRetry {
+			d.moved = append(d.moved, batch[i])
 		}
 	}
-	return list
+	d.mu.Unlock()
+	signal(d.freed)
+}
+
+// rewindMoved has the messages read again of which dueAgain was told.
+func (d *dispatcher) rewindMoved() {
+	d.mu.Lock()
+	moved := d.moved
+	d.moved = nil
+	d.mu.Unlock()
+	for _, e := range moved {
+		p := &e.call.members[0]
+		if q := d.turns.backlogs[slices.Index(lanes[:], p.Status.Action)][p.Message.Account]; q != nil {
+			q.rewind(e.outcome.DueAt)
+		}
+	}
 }
 
 // collect returns first and what else waits in ch, at most n.

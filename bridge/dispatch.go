@@ -10,25 +10,25 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"smppbridge/configs"
-	"smppbridge/smpp"
 	"smppbridge/store"
 )
 
 // Timing of attempts.
 const (
-	callWithin    = time.Second            // after its Begin was committed; later the attempt may have been superseded
-	beginWithin   = 2 * time.Second        // after its Begin was proposed: what is frozen while it waits for the commit is late too
-	callMargin    = 10 * time.Second       // beyond the call's timeout until an unfinished attempt is uncertain
-	reportWithin  = 72 * time.Hour         // no report by then: unknown
-	firstRetry    = time.Second            // doubling
-	lastRetry     = time.Minute            //
-	firstQuery    = 5 * time.Second        // after an attempt became uncertain
-	idleScan      = time.Second            // the dispatcher looks again at least this often
-	routeRest     = 5 * time.Second        // after an account fault, doubling
-	routeRestMost = time.Minute            //
-	faultRest     = 100 * time.Millisecond // after a round that failed
-	beginMost     = 256                    // members of one Begin
+	callWithin   = time.Second            // after its Begin was committed; later the attempt may have been superseded
+	beginWithin  = 2 * time.Second        // after its Begin was proposed: what is frozen while it waits for the commit is late too
+	callMargin   = 10 * time.Second       // beyond the call's timeout until an unfinished attempt is uncertain
+	reportWithin = 72 * time.Hour         // no report by then: unknown
+	firstRetry   = time.Second            // doubling
+	lastRetry    = time.Minute            //
+	firstQuery   = 5 * time.Second        // after an attempt became uncertain
+	idleScan     = time.Second            // the dispatcher looks again at least this often
+	faultRest    = 100 * time.Millisecond // after a round that failed
+	callsMost    = 256                    // of one Begin
+	beginMost    = 1024                   // members of one Begin
+	roundLooks   = 4096                   // messages that a round reads
+	finishMost   = 256                    // outcomes of one Finish
+	failedMost   = 10_000                 // messages of which is known on which routes they failed
 )
 
 // errs of receipts that the bridge itself ends messages with.
@@ -43,7 +43,10 @@ const (
 func (b *Bridge) lead(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	d := newDispatcher(b)
+	b.dispatching.Store(d)
+	defer b.dispatching.Store(nil)
 	g.Go(func() error { return d.run(ctx) })
+	g.Go(func() error { return d.sweep(ctx) })
 	g.Go(func() error { return b.resolve(ctx) })
 	g.Go(func() error { return b.reap(ctx) })
 	g.Go(func() error { return b.adoptEarly(ctx) })
@@ -54,25 +57,31 @@ func (b *Bridge) lead(ctx context.Context) error {
 // dispatcher makes calls of due messages while this node leads.
 type dispatcher struct {
 	b     *Bridge
-	freed chan struct{} // capacity 1: a call has ended
+	freed chan struct{} // capacity 1: a call has ended, or is to be made another way
 	calls sync.WaitGroup
 
-	outcomes chan store.Outcome
+	outcomes chan ended
 	governor *governor // touched by loop only
 	turns    turns     // touched by loop only
+	policy   *policy   // touched by loop only; of the last round
 
 	mu      sync.Mutex
-	routes  map[string]*lane // guarded by mu
-	running int              // guarded by mu; calls on all routes
+	exits   map[string]*exit          // guarded by mu; by route
+	running int                       // guarded by mu; calls on all routes
+	groups  map[group]int             // guarded by mu; calls under way
+	failed  map[store.Number][]string // guarded by mu; messages that are to go another way at once, and the routes on which they failed
+	moved   []ended                   // guarded by mu; calls whose messages became due again
 }
 
 func newDispatcher(b *Bridge) *dispatcher {
 	return &dispatcher{
 		b:        b,
 		freed:    make(chan struct{}, 1),
-		outcomes: make(chan store.Outcome, beginMost),
+		outcomes: make(chan ended, finishMost),
 		governor: newGovernor(),
-		routes:   make(map[string]*lane),
+		exits:    make(map[string]*exit),
+		groups:   make(map[group]int),
+		failed:   make(map[store.Number][]string),
 	}
 }
 
@@ -125,53 +134,71 @@ func (d *dispatcher) loop(ctx context.Context) error {
 	}
 }
 
-// planned is a due message with what its call needs.
-type planned struct {
-	store.DueItem
-	route    *configs.Route
-	template *approved
-}
-
-// round takes due messages, as many as there are free workers, and starts their calls. It
+// round takes due messages, as many calls as there are free workers for, and starts them. It
 // returns how long to wait before the next round, if nothing else happens.
 func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
+	d.b.metrics.rounds.Inc()
 	if d.b.paused.Load() {
 		return idleScan, nil
 	}
 	pol := d.b.policy.Load()
-	free := d.free(pol)
-	if free == 0 {
+	d.follow(pol)
+	d.rewindMoved()
+	dr := &draft{policy: pol, now: d.b.clock(), listed: make(map[store.Number]bool), wait: idleScan}
+	dr.free = min(d.open(pol), callsMost)
+	if dr.free == 0 {
 		return d.untilRoom(), nil
 	}
-	now := d.b.clock()
-	items, err := d.turns.due(d.b.store, now, min(free, beginMost))
+	d.queue(dr)
+	err := d.tryHalfOpen(dr)
+	if err == nil {
+		err = d.divide(dr)
+	}
+	dr.end()
 	if err != nil {
+		d.abandon(dr.calls)
 		return 0, fmt.Errorf("read due messages: %w", err)
 	}
-	if len(items) == 0 {
-		return d.untilNext(now)
-	}
-	switch cur, ok := d.b.inForce(); {
-	case !ok:
-		return idleScan, nil
-	case cur != pol:
+	if cur, ok := d.b.inForce(); !ok || cur != pol { // they may be of accounts that pol does not know
+		d.abandon(dr.calls)
+		if !ok {
+			return idleScan, nil
+		}
 		return 0, nil
 	}
-	plan, closing := d.sort(pol, items, now)
-	if len(closing) > 0 {
-		wait, err := d.close(ctx, closing)
+	return d.carryOut(ctx, dr)
+}
+
+// follow has all that was read looked at again under a new policy.
+func (d *dispatcher) follow(pol *policy) {
+	if d.policy == pol {
+		return
+	}
+	d.policy = pol
+	d.turns.backlogs = [len(lanes)]map[string]*backlog{}
+	d.forget(pol)
+}
+
+// carryOut closes and begins what a round has drafted.
+func (d *dispatcher) carryOut(ctx context.Context, dr *draft) (time.Duration, error) {
+	if len(dr.closing) > 0 {
+		wait, err := d.close(ctx, dr.closing)
 		if err != nil {
-			d.giveUp(plan)
+			d.abandon(dr.calls)
 		}
-		if err != nil || len(plan) == 0 {
+		if err != nil || len(dr.calls) == 0 {
 			return wait, err
 		}
 	}
-	if len(plan) == 0 {
-		return d.untilRoom(), nil // what is due belongs to routes that rest
+	if len(dr.calls) > 0 {
+		d.turns.taken(dr.served)
+		return d.begin(ctx, dr)
 	}
-	d.turns.taken(plan)
-	return 0, d.begin(ctx, plan)
+	if dr.more {
+		return 0, nil
+	}
+	next, err := d.untilNext(dr.now)
+	return min(next, dr.wait, d.untilRoom()), err
 }
 
 // close ends messages, and returns how long to wait if there is nothing else to do.
@@ -184,92 +211,4 @@ func (d *dispatcher) close(ctx context.Context, items []store.CloseItem) (time.D
 		return faultRest, nil // by the clock of the stamps it is not time yet
 	}
 	return 0, nil
-}
-
-// giveUp gives back the workers of a plan that was not carried out.
-func (d *dispatcher) giveUp(plan []planned) {
-	for i := range plan {
-		d.release(plan[i].route.Name, false)
-	}
-}
-
-// untilNext says how long nothing is due.
-func (d *dispatcher) untilNext(now time.Time) (time.Duration, error) {
-	at, ok, err := nextDue(d.b.store)
-	if err != nil || !ok {
-		return idleScan, err
-	}
-	return min(idleScan, max(at.Sub(now), time.Millisecond)), nil
-}
-
-// sort tells the messages that can be sent from those that can never be.
-func (d *dispatcher) sort(pol *policy, items []store.DueItem, now time.Time) (plan []planned, closing []store.CloseItem) {
-	taken := make(map[string]int, 2)
-	for i := range items {
-		it := &items[i]
-		end := store.CloseItem{Number: it.Number, Revision: it.Status.Revision}
-		if it.Message.Expires != 0 && now.UnixMilli() >= it.Message.Expires {
-			end.Ending, end.Err = store.EndExpired, errCodeExpired
-			closing = append(closing, end)
-			continue
-		}
-		p, err := d.plan(pol, it)
-		if err != nil {
-			end.Ending, end.Err = store.EndRejected, errCodeNoTemplate
-			closing = append(closing, end)
-			continue
-		}
-		if p.expired(now) {
-			end.Ending, end.Err = store.EndExpired, errCodeExpired
-			closing = append(closing, end)
-			continue
-		}
-		if d.take(p.route, taken[p.route.Name]) {
-			taken[p.route.Name]++
-			plan = append(plan, p)
-		}
-	}
-	return plan, closing
-}
-
-// errNoRoute says that the policy has no route for an account.
-var errNoRoute = errors.New("no route")
-
-// plan finds route and template of a message under the policy in force. A joined message is
-// matched here: its text is known only now.
-func (d *dispatcher) plan(pol *policy, it *store.DueItem) (planned, error) {
-	acct := pol.accounts[it.Message.Account]
-	if acct == nil {
-		return planned{}, errUnknownAccount
-	}
-	if acct.route == nil {
-		return planned{}, errNoRoute
-	}
-	p := planned{DueItem: *it, route: acct.route}
-	if it.Message.Params != "" { // of a joined message the template may be named, but is not filled
-		p.template = pol.templates[it.Message.TemplateCode]
-		if p.template == nil {
-			return planned{}, fmt.Errorf("template %s is not in the policy any more", it.Message.TemplateCode)
-		}
-		return p, nil
-	}
-	t, err := acct.matchJoined(&p.Message)
-	p.template = t
-	return p, err
-}
-
-// expired reports whether a joined message is past its class's validity, which its parts did not
-// know: no text, no class.
-func (p *planned) expired(now time.Time) bool {
-	v := p.template.class.Validity.Std()
-	return len(p.Message.Parts) > 0 && v > 0 && now.Sub(store.FromMillis(p.Status.AcceptedAt)) >= v
-}
-
-// matchJoined decodes and matches the joined octets of a long message.
-func (a *account) matchJoined(m *store.Message) (*approved, error) {
-	text, err := smpp.DecodeText(m.DataCoding, a.alphabet, m.Text)
-	if err != nil {
-		return nil, err
-	}
-	return a.fill(m, text, naming{code: m.TemplateCode, sign: m.SignName})
 }

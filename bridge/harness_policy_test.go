@@ -11,9 +11,9 @@ templates:
   - {code: SMS_2, class: notice, text: "${content}", phone_limit: false, vars: {content: {kind: free, max: 500}}}
 routes:
   - {name: main, kind: dysmsapi, endpoint: "127.0.0.1:1", workers: 4, qps: 1000}
-  - {name: slow, kind: dysmsapi, endpoint: "127.0.0.1:2", workers: 4, qps: 2}
-  - {name: single, kind: dysmsapi, endpoint: "127.0.0.1:3", workers: 1, qps: 1000}
-  - {name: wide, kind: dysmsapi, endpoint: "127.0.0.1:4", workers: 64, qps: 1000}
+  - {name: slow, only_named: true, kind: dysmsapi, endpoint: "127.0.0.1:2", workers: 4, qps: 2}
+  - {name: single, only_named: true, kind: dysmsapi, endpoint: "127.0.0.1:3", workers: 1, qps: 1000}
+  - {name: wide, only_named: true, kind: dysmsapi, endpoint: "127.0.0.1:4", workers: 64, qps: 1000}
 accounts:
   - {system_id: otp, password_hash: "HASH", sign_name: 测试, templates: [SMS_1]}
   - {system_id: any, password_hash: "HASH", sign_name: 测试, templates: [SMS_2]}

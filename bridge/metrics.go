@@ -23,6 +23,8 @@ type metrics struct {
 	reports    *prometheus.CounterVec
 	unsettled  prometheus.Counter
 	unresolved prometheus.Counter
+	rounds     prometheus.Counter
+	batches    prometheus.Histogram
 
 	mu sync.RWMutex
 	ok map[string]prometheus.Counter // guarded by mu; submits with ESME_ROK by account: the hot one
@@ -47,6 +49,12 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 		unresolved: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "smppbridge_bridge_unresolved_total",
 			Help: "Messages ended as unknown because nothing could be found out about their attempt."}),
+		rounds: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "smppbridge_bridge_dispatch_rounds_total",
+			Help: "Times that the dispatcher has looked for messages to send."}),
+		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "smppbridge_bridge_call_messages", Help: "Messages of one call of the API.",
+			Buckets: []float64{1, 2, 5, 10, 20, 50, 100}}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "smppbridge_bridge_accept_seconds", Help: "From submit_sm read to submit_sm_resp queued, of accepted messages.",
 			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
@@ -57,7 +65,8 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 	}
 	m.start()
 	if reg != nil {
-		reg.MustRegister(m.submits, m.duplicates, m.outcomes, m.limited, m.receipts, m.reports, m.unsettled, m.unresolved, m.latency, m.lag)
+		reg.MustRegister(m.submits, m.duplicates, m.outcomes, m.limited, m.receipts, m.reports, m.unsettled, m.unresolved, m.rounds, m.batches,
+			m.latency, m.lag)
 		newFigures(st, now).register(reg)
 	}
 	return m
@@ -111,18 +120,19 @@ func (m *metrics) refusedSubmit(account string, st smpp.Status) {
 	m.submits.WithLabelValues(account, st.String()).Inc()
 }
 
-func (m *metrics) outcome(route string, k store.OutcomeKind) {
+// outcome counts a call for so many messages.
+func (m *metrics) outcome(route string, k store.OutcomeKind, messages int) {
 	m.outcomes.WithLabelValues(route, outcomeName(k)).Inc()
+	m.batches.Observe(float64(messages))
 }
 
-// putOff counts members that a limit held back. The first charge of a call is the route's.
-func (m *metrics) putOff(route string, members []store.BegunMember, routeCharged bool) {
-	for _, b := range members {
-		switch {
-		case b.Granted || b.Limit < 0:
-		case b.Limit == 0 && routeCharged:
-			m.limited.WithLabelValues(route, "qps").Inc()
-		default:
+// putOff counts calls that the route's rate, and messages that a phone's windows held back.
+func (m *metrics) putOff(route string, a *store.BegunAttempt) {
+	if a.Limit >= 0 {
+		m.limited.WithLabelValues(route, "qps").Inc()
+	}
+	for i := range a.Members {
+		if b := &a.Members[i]; !b.Granted && b.Limit >= 0 {
 			m.limited.WithLabelValues(route, "phone").Inc()
 		}
 	}

@@ -14,6 +14,7 @@ import (
 // multiPolicy has accounts for a submit_multi's ways to fail.
 const multiPolicy = `
 signatures: [测试]
+classes: {notice: {batch: 1}}
 templates:
   - {code: SMS_2, class: notice, text: "${content}", phone_limit: false, vars: {content: {kind: free, max: 500}}}
 routes:

@@ -18,7 +18,7 @@ type policy struct {
 	accounts  map[string]*account
 	templates map[string]*approved
 	classes   map[string]configs.Class
-	routes    map[string]*configs.Route
+	routes    map[string]*route
 	set       *template.Set
 	longest   int // octets of a text that set can take
 }
@@ -32,7 +32,7 @@ type account struct {
 	match     template.Options
 	charges   []store.Charge // of one message; order: see chargeStatus
 	statuses  []smpp.Status  // by index of charges: what the ESME is told when it does not fit
-	route     *configs.Route // where its messages go
+	routes    []*route       // where its messages may go, those of the lowest priority first
 	quirks    receiptForm    // how its receipts look
 	access    access         // who may bind
 	fallback  *approved      // nil = none
@@ -63,6 +63,7 @@ var shapes = map[string]store.Shape{
 type approved struct {
 	configs.Template
 	class  configs.Class
+	hours  configs.Hours
 	limits []store.Rule // per phone; empty = none
 }
 
@@ -96,13 +97,13 @@ func compile(version uint64, doc *configs.Policy) (*policy, error) {
 		accounts:  make(map[string]*account, len(doc.Accounts)),
 		templates: make(map[string]*approved, len(doc.Templates)),
 		classes:   doc.Classes,
-		routes:    make(map[string]*configs.Route, len(doc.Routes)),
+		routes:    make(map[string]*route, len(doc.Routes)),
 	}
 	if err := p.addTemplates(doc); err != nil {
 		return nil, err
 	}
 	for i := range doc.Routes {
-		p.routes[doc.Routes[i].Name] = &doc.Routes[i]
+		p.routes[doc.Routes[i].Name] = newRoute(&doc.Routes[i])
 	}
 	for i := range doc.Accounts {
 		a, err := p.newAccount(&doc.Accounts[i], doc)
@@ -127,7 +128,11 @@ func (p *policy) addTemplates(doc *configs.Policy) error {
 		}
 		list = append(list, template.Template{Code: t.Code, Text: t.Text, Vars: rules})
 		class := doc.Classes[t.Class]
-		a := &approved{Template: t, class: class}
+		hours, err := configs.ParseHours(class.Hours)
+		if err != nil {
+			return fmt.Errorf("class %s: %w", t.Class, err)
+		}
+		a := &approved{Template: t, class: class, hours: hours}
 		if t.PhoneLimit == nil || *t.PhoneLimit {
 			a.limits = phoneRules(class)
 		}
@@ -193,12 +198,7 @@ func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (a *account
 	if c.FallbackTemplate != "" {
 		a.fallback = p.templates[c.FallbackTemplate]
 	}
-	if len(doc.Routes) > 0 {
-		a.route = &doc.Routes[0]
-	}
-	if c.Route != "" {
-		a.route = p.routes[c.Route]
-	}
+	a.routes = p.routesOf(c, doc)
 	a.addCharges()
 	return a, a.nameDefaults()
 }
