@@ -29,6 +29,7 @@ func (n *node) startAdmin(context.Context) error {
 	mux.HandleFunc("GET /v1/status", n.started(n.status))
 	mux.HandleFunc("GET /v1/messages/{id}", n.started(n.message))
 	mux.HandleFunc("GET /v1/outcomes", n.started(n.outcomes))
+	mux.HandleFunc("GET /v1/routes", n.started(n.routes))
 	mux.HandleFunc("POST /v1/pause", n.started(n.setPause(pauseOn)))
 	mux.HandleFunc("POST /v1/resume", n.started(n.setPause(pauseOff)))
 	n.handleTrace(mux)

@@ -177,6 +177,7 @@ func (n *node) startBridge(start context.Context) error {
 	}
 	n.bridge = b
 	n.cluster.Answer(subjectPause, n.answerPause)
+	n.cluster.Answer(subjectRoutes, n.answerRoutes)
 	// Its own context: sessions are drained while the bridge still works.
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

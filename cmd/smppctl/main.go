@@ -8,6 +8,7 @@
 //	SMPP_PASSWORD=... smppctl send --system-id bank-otp --to 13900000000 --text 'TEXT'
 //	smppctl where 000000002a
 //	smppctl status
+//	smppctl routes
 //	smppctl outcomes
 //	smppctl trace --system-id bank-otp --for 60s
 //	smppctl cluster status
@@ -46,7 +47,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newOutcomes(), newTrace(), newCluster(), newVersion())
+	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newRoutes(), newOutcomes(), newTrace(), newCluster(), newVersion())
 	return root
 }
 
