@@ -216,9 +216,13 @@ func TestAlone(t *testing.T) {
 	if !h.status(n[0]).Alone {
 		t.Error("it went alone once, and may go with others now")
 	}
-	// Outcomes that do not send again say nothing about going alone, nor does a call for one.
 	a = h.begin(n[1])
 	h.finish(Outcome{Attempt: a.ID, Kind: OutcomeUncertain, DueAt: h.now})
+	h.apply(&Found{Items: []FoundItem{{Number: n[1], Revision: h.status(n[1]).Revision, Retry: true, DueAt: h.now}}})
+	if st := h.want(n[1], StateRetry, ActionSend); !st.Alone {
+		t.Error("it was found unsent when it went alone, and may go with others now")
+	}
+	// Outcomes that do not send again say nothing about going alone, nor does a call for one.
 	single := h.accept(message("shop"))[0]
 	a = h.begin(single)
 	h.finish(Outcome{Attempt: a.ID, Kind: OutcomeUncertain, Alone: true, DueAt: h.now})
