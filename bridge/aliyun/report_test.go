@@ -74,6 +74,11 @@ func TestMeaning(t *testing.T) {
 			t.Errorf("%q, success %d: got %d %s, want %d %s", tt.code, tt.said, ending, err, tt.ending, tt.err)
 		}
 	}
+	for _, prefix := range carrierPrefixes {
+		if ending, err := meaning(prefix+"0099", no); ending != store.EndUndeliverable || err != carrierErr {
+			t.Errorf("%s0099: got %d %s", prefix, ending, err)
+		}
+	}
 	for code := range fates {
 		if !covered[code] {
 			t.Errorf("no case for %s", code)

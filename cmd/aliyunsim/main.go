@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -30,7 +31,7 @@ func main() {
 
 // options are what the flags set.
 type options struct {
-	listen      string
+	listen      []string
 	reportURL   string
 	key, secret string
 	registry    string
@@ -56,7 +57,7 @@ func command() *cobra.Command {
 		RunE:         func(c *cobra.Command, _ []string) error { return run(c.Context(), o, c.OutOrStdout()) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.listen, "listen", "127.0.0.1:18080", "address to listen on")
+	f.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:18080"}, "addresses to listen on: endpoints of one API")
 	f.StringVar(&o.reportURL, "report-url", "", "URL that delivery reports are pushed to (none: not pushed)")
 	f.StringVar(&o.key, "key", "sim-key", "AccessKey id of the built-in account")
 	f.StringVar(&o.secret, "secret", "sim-secret", "AccessKey secret of the built-in account")
@@ -81,16 +82,28 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+	if len(o.listen) == 0 {
+		return errors.New("listen: no address")
 	}
 	scheme := "http"
 	if o.tls {
 		scheme = "https"
 	}
-	_, _ = fmt.Fprintf(out, "aliyunsim listens on %s://%s (control: %s://%s/sim/)\n", scheme, ln.Addr(), scheme, ln.Addr())
-	return s.Run(ctx, ln)
+	list := make([]net.Listener, 0, len(o.listen))
+	says := ""
+	for _, addr := range o.listen {
+		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		if err != nil {
+			for _, open := range list {
+				_ = open.Close()
+			}
+			return fmt.Errorf("listen: %w", err)
+		}
+		list = append(list, ln)
+		says += fmt.Sprintf("aliyunsim listens on %s://%s (control: %s://%s/sim/)\n", scheme, ln.Addr(), scheme, ln.Addr())
+	}
+	_, _ = io.WriteString(out, says)
+	return s.Run(ctx, list[0], list[1:]...)
 }
 
 // registry is what the file named by --registry holds.

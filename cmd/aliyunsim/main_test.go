@@ -91,6 +91,43 @@ func TestTLSAddress(t *testing.T) {
 	}
 }
 
+// TestTwoEndpoints: one of them can be taken away over the other.
+func TestTwoEndpoints(t *testing.T) {
+	url := start(t, "--listen", "127.0.0.1:0")
+	host := strings.TrimPrefix(url, "http://")
+	body := `[{"kind":"html502"}]`
+	for range 2 {
+		req, err := http.NewRequest(http.MethodPut, url+"/sim/outages", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil || res.StatusCode != http.StatusNoContent {
+			t.Fatalf("PUT: %v, %v", res, err)
+		}
+		_ = res.Body.Close()
+		answer, err := http.Get(url + "/sim/outages")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []struct{ Endpoint string }
+		if err := json.NewDecoder(answer.Body).Decode(&list); err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if strings.Contains(body, "endpoint") {
+			if len(list) != 1 || list[0].Endpoint != host {
+				t.Errorf("away are %v, want %s", list, host)
+			}
+			return
+		}
+		if len(list) != 2 || list[0] == list[1] {
+			t.Fatalf("away are %v, want two endpoints", list)
+		}
+		body = `[{"kind":"black_hole","endpoint":"` + host + `"}]`
+	}
+}
+
 // TestBadArguments checks that what cannot be played is said, and ends the command.
 func TestBadArguments(t *testing.T) {
 	dir := t.TempDir()

@@ -20,7 +20,7 @@ const (
 type apiCase struct {
 	name  string
 	fate  fate
-	stat  smpp.Status // submit_sm_resp of an ESME that waits for the API's answer
+	stat  smpp.Status // command_status of the err, for an ESME that waits for the API's answer
 	err   string      // of the receipt
 	fault aliyunsim.Fault
 	route string // keys of the route that differ

@@ -56,6 +56,8 @@ type Account struct {
 	Keys      []Key      `json:"keys"`
 	Signs     []Sign     `json:"signs"`
 	Templates []Template `json:"templates"`
+	// QPS goes before Config.QPS for this account.
+	QPS map[string]int `json:"qps,omitempty"`
 }
 
 // A Key is an AccessKey of an account, or temporary credentials where it has a SecurityToken.

@@ -31,6 +31,9 @@ func (s *Server) controlHandler() http.Handler {
 		s.faults.set(nil)
 		w.WriteHeader(http.StatusNoContent)
 	})
+	mux.HandleFunc("GET /sim/outages", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.Outages()) })
+	mux.HandleFunc("PUT /sim/outages", s.putOutages)
+	mux.HandleFunc("DELETE /sim/outages", s.deleteOutages)
 	mux.HandleFunc("GET /sim/ledger", s.getLedger)
 	mux.HandleFunc("DELETE /sim/ledger", func(w http.ResponseWriter, _ *http.Request) {
 		s.ResetLedger()
@@ -63,6 +66,30 @@ func (s *Server) putFaults(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, f)
+}
+
+// putOutages replaces the outages. An endpoint that is to refuse connections still answers this.
+func (s *Server) putOutages(w http.ResponseWriter, r *http.Request) {
+	var list []Outage
+	if !decodeStrictly(w, r, &list) {
+		return
+	}
+	err := s.outages.replace(list, s.outageFailed, func() {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusNoContent)
+		_ = http.NewResponseController(w).Flush()
+	})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	}
+}
+
+func (s *Server) deleteOutages(w http.ResponseWriter, _ *http.Request) {
+	if err := s.EndOutages(); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (s *Server) getLedger(w http.ResponseWriter, r *http.Request) {

@@ -37,6 +37,7 @@
 // must not be reachable by others.
 //
 //	GET, PUT, DELETE /sim/faults         a JSON array of Fault; counts are those that remain
+//	GET, PUT, DELETE /sim/outages        a JSON array of Outage: endpoints that are away, for a time or until DELETE
 //	GET    /sim/ledger?since=N&limit=M   {"entries":[…],"next":N}
 //	GET    /sim/ledger/summary           a Summary: counts, and what was sent more than once
 //	DELETE /sim/ledger                   forgets what was executed
@@ -49,4 +50,9 @@
 //	curl -X PUT localhost:18080/sim/faults -d '[
 //	  {"kind":"html502","probability":0.1,"executed":true},
 //	  {"kind":"report_duplicate","probability":0.05}]'
+//
+// An API has as many endpoints as Run has listeners, all of them with the same accounts, ledger and limits. One that
+// is gone for ten seconds:
+//
+//	curl -X PUT localhost:18080/sim/outages -d '[{"kind":"refuse","endpoint":"127.0.0.1:18081","for_ms":10000}]'
 package aliyunsim

@@ -191,10 +191,12 @@ func (s *Server) checkTime(date, nonce string) *apiError {
 // throttle counts c against the quota of its account.
 func (s *Server) throttle(c *call, a *action) *apiError {
 	limit := a.qps
-	if n, ok := s.cfg.QPS[c.action]; ok {
-		limit = n
-	} else if n, ok := s.cfg.QPS["*"]; ok {
-		limit = n
+	for _, qps := range []map[string]int{s.cfg.QPS, c.account.QPS} {
+		if n, ok := qps[c.action]; ok {
+			limit = n
+		} else if n, ok := qps["*"]; ok {
+			limit = n
+		}
 	}
 	if limit < 0 {
 		return nil

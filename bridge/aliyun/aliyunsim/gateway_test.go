@@ -175,6 +175,7 @@ func TestThrottling(t *testing.T) {
 		c.QPS = map[string]int{"SendSms": 3}
 		other := c.Accounts[0]
 		other.Name, other.Keys = "other", []Key{{ID: "other-key", Secret: "s"}}
+		other.QPS = map[string]int{"*": 1}
 		c.Accounts = append(c.Accounts, other)
 	})
 	ask := func(q testRequest) testAnswer {
@@ -203,6 +204,9 @@ func TestThrottling(t *testing.T) {
 	elsewhere.keyID, elsewhere.secret = "other-key", "s"
 	if a := ask(elsewhere); a.Code != "OK" {
 		t.Errorf("another account got %s", a.Code)
+	}
+	if a := ask(elsewhere); a.Code != "Throttling.User" || !strings.HasPrefix(a.header.Get("x-ratelimit-user"), "Limit:1,") {
+		t.Errorf("another account beyond a quota of its own got %s, %q", a.Code, a.header.Get("x-ratelimit-user"))
 	}
 	clock.advance(750 * time.Millisecond)
 	if a := ask(send); a.Code != "OK" {

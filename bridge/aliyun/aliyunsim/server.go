@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// controlPath is where the control endpoints are.
+const controlPath = "/sim/"
+
 // stopTimeout is how long Run waits for calls being answered when it ends.
 const stopTimeout = 2 * time.Second
 
@@ -32,7 +35,8 @@ type Server struct {
 	control   http.Handler
 	cert      *tls.Certificate // nil unless Config.TLS
 
-	calls gate
+	calls   gate
+	outages outages
 }
 
 // New returns a Server that plays cfg. An error says what in the configuration is wrong.
@@ -68,51 +72,78 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Run serves on ln and pushes reports until ctx ends, and returns when all of its goroutines have. It may be
-// called once. Reports that are still to be pushed then stay pending in the ledger.
-func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+// Run serves on ln, and on each of more as another endpoint of the same API, and pushes reports until ctx ends, and
+// returns when all of its goroutines have. It may be called once. Reports that are still to be pushed then stay
+// pending in the ledger.
+func (s *Server) Run(ctx context.Context, ln net.Listener, more ...net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if s.cert != nil {
-		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{*s.cert}, MinVersion: tls.VersionTLS12})
-	}
-	srv := &http.Server{
-		Handler:           s.Handler(),
-		ReadHeaderTimeout: 30 * time.Second,
-		IdleTimeout:       s.cfg.IdleTimeout,
-		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
-	}
 	var pushing sync.WaitGroup
 	pushing.Go(func() { s.pusher.run(ctx) })
 
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }() // ends with Shutdown or Close below
-	var err error
+	listeners := append([]net.Listener{ln}, more...)
+	servers := make([]*http.Server, len(listeners))
+	served := make(chan error, len(listeners))
+	for i, ln := range listeners {
+		e := s.outages.add(ln)
+		servers[i] = s.server(e)
+		go func() { served <- servers[i].Serve(s.secure(e)) }() // ends with Shutdown or Close below
+	}
 	select {
 	case <-ctx.Done():
-	case err = <-served: // the listener broke
+	case err := <-served: // a listener broke
 		served <- err
 	}
 	s.calls.shut()
 	cancel()
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer done()
-	if srv.Shutdown(grace) != nil {
-		_ = srv.Close()
+	for _, srv := range servers {
+		if srv.Shutdown(grace) != nil {
+			_ = srv.Close()
+		}
 	}
-	err = <-served
+	var errs []error
+	for range servers {
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			errs = append(errs, err)
+		}
+	}
 	<-s.calls.empty
 	pushing.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
+	return errors.Join(append(errs, s.EndOutages())...)
+}
+
+// server is the HTTP server of one endpoint.
+func (s *Server) server(e *endpoint) *http.Server {
+	whole := s.Handler()
+	return &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if a := s.outages.of(e); a != nil && !strings.HasPrefix(r.URL.Path, controlPath) && s.calls.enter() {
+				defer s.calls.leave()
+				s.failAway(w, r, a)
+				return
+			}
+			whole.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: 30 * time.Second,
+		IdleTimeout:       s.cfg.IdleTimeout,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
-	return err
+}
+
+// secure puts TLS on an endpoint, if the API is to speak it.
+func (s *Server) secure(e *endpoint) net.Listener {
+	if s.cert == nil {
+		return e
+	}
+	return tls.NewListener(e, &tls.Config{Certificates: []tls.Certificate{*s.cert}, MinVersion: tls.VersionTLS12})
 }
 
 // Handler returns the API at / and the control endpoints at /sim/. Reports are pushed while Run runs.
 func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/sim/") {
+		if strings.HasPrefix(r.URL.Path, controlPath) {
 			s.control.ServeHTTP(w, r)
 			return
 		}
