@@ -51,7 +51,9 @@ func FromInstance(role InstanceRole, log *slog.Logger) (*Temporary, error) {
 		role.Endpoint = metadataEndpoint
 	}
 	// The service is a part of the host: never through a proxy.
-	i := &instance{role: role, tokenOnly: isTrue(os.Getenv(envMetadataV1No)), client: newKeysClient(nil)}
+	i := &instance{
+		role: role, tokenOnly: isTrue(os.Getenv(envMetadataV1No)), tokenWithin: metadataTokenWithin, client: newKeysClient(nil),
+	}
 	return newTemporary(i, log, i.client.CloseIdleConnections), nil
 }
 
@@ -59,9 +61,10 @@ func isTrue(s string) bool { return strings.EqualFold(s, "true") }
 
 // instance fetches the keys of an instance's role.
 type instance struct {
-	role      InstanceRole
-	tokenOnly bool
-	client    *http.Client
+	role        InstanceRole
+	tokenOnly   bool
+	tokenWithin time.Duration
+	client      *http.Client
 }
 
 // fetch implements fetcher.
@@ -82,7 +85,7 @@ func (i *instance) fetch(ctx context.Context) (session, error) {
 
 // token opens a session with the service.
 func (i *instance) token(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, metadataTokenWithin)
+	ctx, cancel := context.WithTimeout(ctx, i.tokenWithin)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, i.role.Endpoint+"/latest/api/token", nil)
 	if err != nil {
