@@ -135,11 +135,16 @@ type ended struct {
 func (d *dispatcher) outcome(c *call, id store.AttemptID, a *Answer) store.Outcome {
 	o := store.Outcome{Attempt: id, Kind: a.Kind, BizID: a.BizID, Ending: a.Ending, Err: a.Err}
 	now := d.b.now()
+	if a.Kind == store.OutcomeRetry {
+		o.DueAt = now.Add(d.again(c, a)).UnixMilli()
+		return o
+	}
+	d.mu.Lock()
+	d.forgive(c)
+	d.mu.Unlock()
 	switch a.Kind {
 	case store.OutcomeAccepted:
 		o.DueAt = now.Add(reportWithin).UnixMilli()
-	case store.OutcomeRetry:
-		o.DueAt = now.Add(d.again(c, a)).UnixMilli()
 	case store.OutcomeUncertain:
 		o.DueAt = now.Add(firstQuery).UnixMilli()
 	}
@@ -156,22 +161,29 @@ func (d *dispatcher) again(c *call, a *Answer) time.Duration {
 			return 0
 		}
 	}
+	d.forgive(c)
 	tries := 0
 	for i := range c.members {
-		delete(d.failed, c.members[i].Number)
 		tries = max(tries, int(c.members[i].Status.Tries))
 	}
 	return cmp.Or(a.After, backoff(tries))
+}
+
+// forgive forgets on which routes the messages of a call have failed. d.mu is held.
+func (d *dispatcher) forgive(c *call) {
+	for i := range c.members {
+		delete(d.failed, c.members[i].Number)
+	}
 }
 
 // moves notes on which routes the messages of a call have failed, and reports whether all of them have another way that is
 // well. d.mu is held.
 func (d *dispatcher) moves(c *call) bool {
 	for i := range c.members {
-		p := &c.members[i]
+		failed := append(d.failed[c.members[i].Number], c.route.Name)
 		other := false
-		for r := range d.well(p.ways, nil) {
-			other = other || r.Name != c.route.Name && !slices.Contains(d.failed[p.Number], r.Name)
+		for r := range d.well(c.members[i].ways, failed) {
+			other = other || !slices.Contains(failed, r.Name)
 		}
 		if !other {
 			return false

@@ -15,8 +15,12 @@
 //	accept.go    groups of submissions become Accept commands; then submit_sm_resp
 //	lines.go     whose turn it is to be in the next group
 //	ack.go       where an account's submit_sm_resp waits for the API's answer; marks.go: which answers are written
-//	dispatch.go  the leader takes what is due; turns.go: from which lane
-//	lane.go      how many calls a route may have, its rest after faults, its pace under its qps
+//	dispatch.go  the leader takes what is due, round by round; turns.go: whose turn it is, by lane and account
+//	backlog.go   what an account has due is read, and what cannot go now is not read again before it may; sweep.go: it expires
+//	plan.go      template and ways of a due message; ways.go: by which routes it may go, and which one it is given
+//	batch.go     messages that share a call, and when they wait for each other
+//	exit.go      how many calls a route may have, its pace under its qps; rate.go: slower after it was throttled
+//	circuit.go   a route that fails rests; halfopen.go: which message tries whether it is well; learn.go: what answers say of it
 //	governor.go  sending gives way to accepting
 //	call.go      Begin is committed, the call is made within a second, Finish is committed
 //	resolve.go   attempts of which nothing is known are asked for before anything is sent again
@@ -28,8 +32,8 @@
 //	operations.go  query_sm, cancel_sm, replace_sm: query.go, cancel.go, replace.go; jobs.go: whose turn it is
 //	reap.go      what waited for too long ends; what is old is purged
 //
-// policy.go compiles the policy, inforce.go puts it into force, sender.go is the contract with the API's client, where.go answers
-// operators.
+// policy.go compiles the policy, inforce.go puts it into force, sender.go is the contract with the API's client, where.go and
+// routes.go answer operators.
 //
 // # Goroutines
 //
@@ -41,7 +45,7 @@
 // out operations (operations.go); who answers submits that
 // waited for the API (ack.go), and at times one that moves the state's clock for it; the follower of the policy;
 // and, while this node leads, the dispatcher with one goroutine for each running call
-// (bounded by the routes' workers), its recorder of outcomes, the resolver, the reaper, who looks at early reports (early.go),
+// (bounded by the routes' workers), its recorder of outcomes, who ends what has waited for too long (sweep.go), the resolver, the reaper, who looks at early reports (early.go),
 // and who hands over where the policy is not usable (inforce.go).
 //
 // # One of several nodes

@@ -10,7 +10,7 @@ import (
 
 // How a message is chosen that tries whether a route is well again: it may be late, or uncertain, for it.
 const (
-	probeLooks    = 16               // messages of a backlog that are looked at
+	probeLooks    = 64               // messages of a backlog that are looked at
 	probeBacklogs = 32               // of a lane
 	probePatience = 10 * time.Second // until an urgent message tries a route that it does not need
 )
