@@ -100,6 +100,53 @@ func TestUncertainIsResolved(t *testing.T) {
 	}
 }
 
+// A batch is one call with one BizId and an entry of the ledger for each; lost answers are found one by one.
+func TestBatchIsResolved(t *testing.T) {
+	sim, client := startSim(t, nil, false)
+	call := simCall(1)
+	call.Recipients = nil
+	for i := range 100 {
+		call.Recipients = append(call.Recipients, bridge.Recipient{
+			Phone: fmt.Sprintf("1390000%04d", i), SignName: "速通银行", Params: fmt.Sprintf(`{"content":"消息%d"}`, i)})
+	}
+	for _, lost := range []bool{false, true} {
+		call.OutID = fmt.Sprintf("sb-1-lost-%v", lost)
+		want := store.OutcomeAccepted
+		if lost {
+			want = store.OutcomeUncertain
+			if err := sim.SetFaults(aliyunsim.Faults{{Kind: aliyunsim.FaultReset, Executed: true, Count: 1}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begun, before := time.Now(), len(sim.Ledger())
+		if a := client.Send(context.Background(), call); a.Kind != want || !a.Whole {
+			t.Fatalf("got %+v, want kind %d", a, want)
+		}
+		entries := sim.Ledger()[before:]
+		if len(entries) != 100 {
+			t.Fatalf("the simulator executed %d", len(entries))
+		}
+		for i, e := range entries {
+			to := call.Recipients[i]
+			if e.Phone != to.Phone || e.Params != to.Params || e.OutID != call.OutID || e.BizID != entries[0].BizID {
+				t.Errorf("entry %d is of another", i)
+			}
+		}
+		for _, i := range []int{0, 57, 99} {
+			found, err := client.Find(context.Background(), "main", call.OutID, call.Recipients[i].Phone, begun)
+			if err != nil || !found.Known {
+				t.Errorf("find %d: %+v, %v", i, found, err)
+			}
+		}
+	}
+	// One bad number refuses the whole, and does not say which.
+	call.Recipients[3].Phone = "123"
+	before := len(sim.Ledger())
+	if a := client.Send(context.Background(), call); a.Code != "isv.MOBILE_NUMBER_ILLEGAL" || a.Whole || len(sim.Ledger()) != before {
+		t.Errorf("a bad number: %+v", a)
+	}
+}
+
 // What is retried was not executed.
 func TestRetriedIsNotExecuted(t *testing.T) {
 	sim, client := startSim(t, nil, false)

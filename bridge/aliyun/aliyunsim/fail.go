@@ -49,9 +49,7 @@ func (s *Server) fail(w http.ResponseWriter, c *call, a *action, f callFault) {
 		w.Header().Set("Location", loginPath)
 		w.WriteHeader(http.StatusFound)
 	case FaultHTML502:
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusBadGateway)
-		_, _ = w.Write([]byte(htmlError))
+		sendHTML(w, http.StatusBadGateway, htmlError)
 	case FaultEmpty503:
 		w.WriteHeader(http.StatusServiceUnavailable)
 	case FaultSlowBody:
@@ -111,6 +109,13 @@ func (f *callFault) refusal() *apiError {
 		return gatewayError(status, f.Code, f.Message)
 	}
 	return nil
+}
+
+// sendHTML answers with a page for people.
+func sendHTML(w http.ResponseWriter, status int, page string) {
+	w.Header().Set("Content-Type", "text/html")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(page))
 }
 
 // send answers with the first n bytes of the body under the header of the whole. net/http closes the

@@ -339,9 +339,7 @@ func (s *Server) failAway(w http.ResponseWriter, r *http.Request, a *away) {
 		w.WriteHeader(out.status)
 		_, _ = w.Write(out.body)
 	case OutageHTML502:
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusBadGateway)
-		_, _ = w.Write([]byte(htmlError))
+		sendHTML(w, http.StatusBadGateway, htmlError)
 	case OutageEmpty503:
 		w.WriteHeader(http.StatusServiceUnavailable)
 	default: // OutageRefuse: it came in just before

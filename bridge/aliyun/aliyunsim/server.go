@@ -148,8 +148,7 @@ func (s *Server) Handler() http.Handler {
 			return
 		}
 		if r.URL.Path == loginPath {
-			w.Header().Set("Content-Type", "text/html")
-			_, _ = w.Write([]byte(loginPage))
+			sendHTML(w, http.StatusOK, loginPage)
 			return
 		}
 		if !s.calls.enter() {
