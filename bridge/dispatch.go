@@ -26,7 +26,7 @@ const (
 	faultRest    = 100 * time.Millisecond // after a round that failed
 	callsMost    = 256                    // of one Begin
 	beginMost    = 1024                   // members of one Begin
-	roundLooks   = 4096                   // messages that a round reads
+	roundLooks   = 4096                   // messages that a round reads of one lane
 	finishMost   = 256                    // outcomes of one Finish
 	failedMost   = 10_000                 // messages of which is known on which routes they failed
 )

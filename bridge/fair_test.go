@@ -151,3 +151,35 @@ func TestNoRoundWithoutAReason(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitingIsNotReadAgain: what has no way is read once, if other messages of its account may have one, and else not at all.
+func TestWaitingIsNotReadAgain(t *testing.T) {
+	inWays(t, func(t *testing.T, r *rig) {
+		r.bind("main", smpp.Transmitter).submits("知hello", 200)
+		r.bind("mixed", smpp.Transmitter).submits("知hello", 200)
+		d := newDispatcher(r.Bridge)
+		pol := r.policy.Load()
+		d.mu.Lock()
+		for _, route := range []string{"a1", "part"} {
+			d.exitOf(pol.routes[route]).circuit.trip(r.cfg.Steady(), "timeout")
+		}
+		d.mu.Unlock()
+		looks := func() int {
+			dr := &draft{policy: pol, now: r.clock(), free: 64, listed: make(map[store.Number]bool), wait: idleScan}
+			d.queue(dr)
+			if err := d.divide(dr); err != nil {
+				t.Fatal(err)
+			}
+			dr.end()
+			if len(dr.calls) > 0 || len(dr.closing) > 0 {
+				t.Errorf("%d calls, %d closed; want none", len(dr.calls), len(dr.closing))
+			}
+			return dr.looks
+		}
+		for i, want := range []int{200, 0, 0} {
+			if got := looks(); got != want {
+				t.Errorf("round %d reads %d messages, want %d", i+1, got, want)
+			}
+		}
+	})
+}

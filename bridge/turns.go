@@ -103,9 +103,9 @@ func (d *dispatcher) divide(dr *draft) error {
 
 // serve gives the backlogs of a lane turns, up to most calls.
 func (d *dispatcher) serve(dr *draft, lane, most int) error {
-	l := &dr.lines[lane]
+	l, looked := &dr.lines[lane], dr.looks
 	for left := most; left > 0 && l.waiting > 0 && !dr.full(); {
-		if dr.looks >= roundLooks {
+		if dr.looks-looked >= roundLooks { // each lane has its own: a search in one must not make another late
 			dr.more = true
 			return nil
 		}
@@ -121,11 +121,14 @@ func (d *dispatcher) serve(dr *draft, lane, most int) error {
 		if q.done {
 			l.waiting--
 		}
+		if c == nil && q.looks < looksMost {
+			continue
+		}
+		d.turns.last++ // a long search was a turn, too
+		q.served = d.turns.last
 		if c == nil {
 			continue
 		}
-		d.turns.last++
-		q.served = d.turns.last
 		d.add(dr, c)
 		dr.served[lane]++
 		left--

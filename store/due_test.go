@@ -21,6 +21,7 @@ func TestDueIsByAccount(t *testing.T) {
 	check := func() {
 		t.Helper()
 		var counts []DueAccount
+		var all []DueItem
 		for _, name := range names {
 			items, err := readDueOf(h, ActionSend, name, maxTime)
 			var got []Number
@@ -30,6 +31,7 @@ func TestDueIsByAccount(t *testing.T) {
 			if err != nil || !slices.Equal(got, want[name]) {
 				t.Errorf("due of %q: %v, want %v: %v", name, got, want[name], err)
 			}
+			all = append(all, items...)
 			if len(got) > 0 {
 				counts = append(counts, DueAccount{name, len(got)})
 			}
@@ -37,6 +39,9 @@ func TestDueIsByAccount(t *testing.T) {
 		slices.SortFunc(counts, func(a, b DueAccount) int { return strings.Compare(a.Account, b.Account) })
 		if got := h.DueAccounts(ActionSend); !slices.Equal(got, counts) {
 			t.Errorf("accounts: %v, want %v", got, counts)
+		}
+		if at, ok, err := h.NextDue(ActionSend, 0); at != nextAfter(all, 0) || !ok || err != nil {
+			t.Errorf("next of all at t0%+d, want t0%+d: %v", at-t0, nextAfter(all, 0)-t0, err)
 		}
 	}
 	check()

@@ -36,6 +36,14 @@ func newHarness(t testing.TB) *harness {
 	return h
 }
 
+// newNamed makes a harness whose log begins as every cluster's does.
+func newNamed(t testing.TB) *harness {
+	t.Helper()
+	h := newHarness(t)
+	h.apply(&Genesis{ClusterID: "test", Lineage: Lineage{1}})
+	return h
+}
+
 func (h *harness) open() {
 	h.t.Helper()
 	s, err := Open(h.path, Options{ClusterID: "test", NoSync: true, MmapSize: h.mmap})

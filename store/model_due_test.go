@@ -63,7 +63,7 @@ func nextAfter(items []DueItem, after int64) (first int64) {
 func readDueOf(h *harness, a Action, account string, until int64) (all []DueItem, err error) {
 	for cursor := (DueCursor{}); ; {
 		items, next, err := h.DueOf(a, account, cursor, until, 2)
-		if err != nil || len(items) > 2 || len(items) == 0 && next != cursor {
+		if err != nil || len(items) > 2 || (len(items) == 0) != (next == cursor) {
 			return nil, fmt.Errorf("%d items, from %+v to %+v: %w", len(items), cursor, next, err)
 		}
 		if len(items) == 0 {

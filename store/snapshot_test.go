@@ -128,7 +128,7 @@ func TestRestore(t *testing.T) {
 }
 
 func TestRestoreOfOwnPastChangesNothing(t *testing.T) {
-	h := newHarness(t)
+	h := newNamed(t)
 	h.grow(1, 50)
 	raw := h.snapshot()
 	h.grow(2, 50)
