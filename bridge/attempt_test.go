@@ -173,7 +173,7 @@ func TestKnownIsAskedForUntilItHasEnded(t *testing.T) {
 					t.Error(err)
 				}
 				r.jump(8, 5*time.Second)
-				r.jump(min(80, int(after/time.Hour)+4), time.Hour)
+				r.jump(min(80, int(after/time.Hour)+8), time.Hour)
 				want := store.EndDelivered
 				if name == "never" {
 					want = store.EndUnknown
