@@ -40,6 +40,7 @@ func New(cfg Config) (*Client, error) {
 	if err := refuseDebug(); err != nil {
 		return nil, err
 	}
+	watchCrossings()
 	c := &Client{log: cfg.Log, now: cfg.Now}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -112,15 +113,18 @@ func (c *Client) send(ctx context.Context, r *route, call bridge.Call) bridge.An
 	if err != nil {
 		return answer("SendSms", failure{code: codeNoCredentials, detail: err.Error()}, c.now())
 	}
-	// The last look at the clock. A process that is frozen between here and the socket calls
-	// too late all the same; nothing in a process can prevent that. The wall clocks are compared, too: the
-	// monotonic one stands still with a machine that is suspended.
-	start := c.now()
-	late := !start.Before(call.Before) || start.Round(0).After(call.Before.Round(0))
-	if !call.Before.IsZero() && late {
-		return notCalled(codeTooLate)
+	start, by := c.now(), call.Before
+	if !by.IsZero() {
+		if past(by, start) {
+			return notCalled(codeTooLate)
+		}
+		by = by.Add(r.ConnectTimeout)
 	}
+	x := cross(by, c.now)
+	defer x.end()
+	sdk.SetRpcHeaders(x.headers())
 	f, bizID := r.sendSms(sdk, keys, call)
+	f = x.judge(f)
 	c.metrics.observe(r.Name, c.now().Sub(start))
 	if refreshes(f.code) {
 		r.refreshKeys()
