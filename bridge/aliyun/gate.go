@@ -21,7 +21,7 @@ import (
 var hookDo func(func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error)
 
 // crossingHeader carries the number of a call's crossing through the SDK. It is not signed and not sent.
-const crossingHeader = "smppbridge-crossing"
+const crossingHeader = "Smppbridge-Crossing"
 
 // crossings are the calls under way by number, and the number given last. They are the process's, as hookDo is.
 var (

@@ -50,7 +50,7 @@ func TestFrozenWhileDialling(t *testing.T) {
 			door := &slowDoor{Listener: inner, then: func() { passed.Store(int64(tt.frozen)) }}
 			server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				served.Add(1)
-				if _, sent := r.Header[http.CanonicalHeaderKey(crossingHeader)]; sent {
+				if _, sent := r.Header[crossingHeader]; sent {
 					t.Error("our header was sent")
 				}
 				respond(200, okBody)(w, r)
