@@ -99,7 +99,7 @@ func TestUncertainIsResolvedFirst(t *testing.T) {
 		{"notice, not known", "any", "hello", unknown, 2, store.StateSent, 0},
 		{"code, not known", "otp", "您的验证码是4711。", unknown, 1, store.StateFinal, store.EndUnknown},
 		{"queries fail", "any", "hello", func(string) (Found, error) { return Found{}, errors.New("503") }, 1, store.StateUncertain, 0},
-		{"known", "any", "hello", func(string) (Found, error) { return Found{Known: true}, nil }, 1, store.StateSent, 0},
+		{"known", "any", "hello", func(string) (Found, error) { return Found{Known: true}, nil }, 1, store.StateUncertain, 0},
 		{"known and delivered", "any", "hello", func(string) (Found, error) {
 			return Found{Known: true, Final: true, Ending: store.EndDelivered, Err: "000", DoneAt: time.Now()}, nil
 		}, 1, store.StateFinal, store.EndDelivered},
@@ -144,10 +144,52 @@ func TestKnownLateIsNotSentAgain(t *testing.T) {
 		r.api.find = func(string) (Found, error) { return Found{Known: r.node.now().Sub(begun) > 4*time.Minute}, nil }
 		n := r.bind("any", smpp.Transmitter).accepted("hello")
 		r.jump(30, time.Minute)
-		if got := len(r.api.called()); got != 1 || r.status(n).State != store.StateSent {
-			t.Errorf("%d calls, message %v; want 1, sent", got, r.status(n).State)
+		if got := len(r.api.called()); got != 1 || r.status(n).State != store.StateUncertain {
+			t.Errorf("%d calls, message %v; want 1, uncertain", got, r.status(n).State)
 		}
 	})
+}
+
+// TestKnownIsAskedForUntilItHasEnded: the API knows a call whose answer was lost, and says later how it ended. It is
+// asked until then, because a report without OutId is in vain: nobody knows the call's BizId (promise 4).
+func TestKnownIsAskedForUntilItHasEnded(t *testing.T) {
+	for name, after := range map[string]time.Duration{"soon": 10 * time.Second, "in a day": 24 * time.Hour, "never": 100 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(t *testing.T, r *rig) {
+				begun := r.node.now()
+				r.api.send = func(Call) Answer { return Answer{Kind: store.OutcomeUncertain} }
+				r.api.find = func(string) (Found, error) {
+					f := Found{Known: true, Final: r.node.now().Sub(begun) > after}
+					if f.Final {
+						f.Ending, f.Err, f.DoneAt = store.EndDelivered, "000", r.node.now()
+					}
+					return f, nil
+				}
+				n := r.bind("any", smpp.Transmitter).accepted("hello")
+				pass(time.Second)
+				if err := r.Report(context.Background(), []IncomingReport{{
+					BizID: "biz^1", Phone: r.api.called()[0].Recipients[0].Phone, Ending: store.EndDelivered, Err: "000", DoneAt: r.node.now(),
+				}}); err != nil {
+					t.Error(err)
+				}
+				r.jump(8, 5*time.Second)
+				r.jump(min(80, int(after/time.Hour)+8), time.Hour)
+				want := store.EndDelivered
+				if name == "never" {
+					want = store.EndUnknown
+				}
+				if st := r.status(n); st.State != store.StateFinal || st.Ending != want {
+					t.Errorf("message %v, ending %d; want final, %d", st.State, st.Ending, want)
+				}
+				if got := len(r.api.called()); got != 1 {
+					t.Errorf("%d calls, want 1", got)
+				}
+				if got := r.api.asked(); got > 100 {
+					t.Errorf("asked %d times", got)
+				}
+			})
+		})
+	}
 }
 
 // TestOutcomeIsOfferedUntilRecorded: what the API answered is recorded although the first proposals

@@ -38,14 +38,11 @@ func (b *Bridge) judgeHeld(ctx context.Context, it *store.DueItem, a *store.Atte
 	switch {
 	case found.Known && found.Final:
 		v.reports = append(v.reports, reportFound(it, a, found))
-	case own || !found.Known && err == nil && a.BizID != "": // its call is known and was made: its report may still come
+	case (own || !found.Known && err == nil) && a.BizID != "": // its call is known and was made: its report may still come
 		item.Sent, item.DueAt = true, store.FromMillis(a.Begun).Add(reportWithin).UnixMilli()
 		v.found = append(v.found, item)
-	case found.Known && age < giveUp: // a report of a lost OutId would match nothing
-		item.DueAt = b.now().Add(nextQuery(age, giveUp, true)).UnixMilli()
-		v.found = append(v.found, item)
-	default:
-		b.judgeUnknown(it, age, err == nil, v)
+	default: // also what is known by a lost OutId: a report of it would match nothing
+		b.judgeOpen(it, age, reply{err == nil, found.Known}, v)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func TestHeldWithAnAttempt(t *testing.T) {
 	}{
 		{"accepted", Answer{Kind: store.OutcomeAccepted, BizID: "biz^1"}, false, 1, store.StateSent},
 		{"accepted, shown", Answer{Kind: store.OutcomeAccepted, BizID: "biz^1"}, true, 1, store.StateSent},
-		{"uncertain, shown", Answer{Kind: store.OutcomeUncertain, Code: "other"}, true, 1, store.StateSent},
+		{"uncertain, shown", Answer{Kind: store.OutcomeUncertain, Code: "other"}, true, 1, store.StateUncertain},
 		{"uncertain", Answer{Kind: store.OutcomeUncertain, Code: "other"}, false, 2, store.StateUncertain},
 	}
 	for _, tt := range tests {
@@ -141,7 +141,7 @@ func TestHeldWithAnAttempt(t *testing.T) {
 					t.Errorf("%d calls, want %d", got, tt.calls)
 				}
 				st := r.status(n)
-				if st.State != tt.want || st.Held {
+				if asks := tt.name == "uncertain, shown"; st.State != tt.want || st.Held != asks { // its end is asked for
 					t.Errorf("%+v, want %v", st, tt.want)
 				}
 				a, err := r.store.AttemptByOutID(r.api.called()[0].OutID)

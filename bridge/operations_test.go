@@ -283,7 +283,7 @@ func TestOperationsTakeTurns(t *testing.T) {
 	for name, cancel := range flood {
 		t.Run(name, func(t *testing.T) {
 			inRig(t, func(t *testing.T, r *rig) {
-				const n = 3 * operationsQueued
+				const n = operationsQueued + 2*operationWorkers
 				a, b := r.bind("any", smpp.Transmitter), r.bind("keep", smpp.Transmitter)
 				flooded := make([]store.Number, n)
 				for i := range flooded {

@@ -18,6 +18,7 @@ const (
 	findParallel = 8                // at a time
 	giveUp       = 72 * time.Hour   // nothing is known of a message for longer
 	findAgain    = 30 * time.Second // after a query that itself failed
+	knownShare   = 4                // a call that is known is asked for again when this part of its age has passed
 )
 
 // queryAfter are the ages of an attempt at which it is asked for; then every two minutes.
@@ -102,17 +103,33 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 	switch {
 	case err == nil && found.Known && found.Final:
 		v.reports = append(v.reports, reportFound(it, &a, found))
-	case err == nil && found.Known:
+	case err == nil && found.Known && a.BizID != "":
 		item.Sent, item.DueAt = true, begun.Add(reportWithin).UnixMilli()
 		v.found = append(v.found, item)
 	default:
-		b.judgeUnknown(it, age, err == nil, v)
+		b.judgeOpen(it, age, reply{err == nil, found.Known}, v)
 	}
 	return nil
 }
 
+// reply is what became of a query: whether the API answered, and whether it knows the call.
+type reply struct{ ok, known bool }
+
+// judgeOpen decides about a message whose call the API does not know, or would not say, or knows without its end.
+// What it knows is not sent again, and is asked for until it has ended: the answer that had its BizId was lost, and a
+// report without OutId would match nothing.
+func (b *Bridge) judgeOpen(it *store.DueItem, age time.Duration, api reply, v *verdict) {
+	if api.known && age < giveUp {
+		item := store.FoundItem{Number: it.Number, Revision: it.Status.Revision}
+		item.DueAt = b.now().Add(max(nextQuery(age, 0, true), age/knownShare)).UnixMilli()
+		v.found = append(v.found, item)
+		return
+	}
+	b.judgeUnknown(it, age, api.ok && !api.known, v)
+}
+
 // judgeUnknown decides about a message of which the API knows nothing, or would not say. asked is
-// true if the API did answer.
+// true if the API did answer so.
 func (b *Bridge) judgeUnknown(it *store.DueItem, age time.Duration, asked bool, v *verdict) {
 	class := v.policy.classOf(it)
 	item := store.FoundItem{Number: it.Number, Revision: it.Status.Revision}

@@ -14,7 +14,7 @@ import (
 // node that takes it for the leader.
 func TestDeposedLeaderAnswersNoReads(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, func(cfg *cluster.Config) { quick(cfg); cfg.EnqueueTimeout = short })
+	c := clustertest.New(t, 3, func(cfg *cluster.Config) { firstLeads(cfg); cfg.EnqueueTimeout = short })
 	leader := c.LeaderOf(0, 1, 2)
 	a, b := (leader+1)%3, (leader+2)%3
 	c.Node(a).AnswerTerm(1)

@@ -8,7 +8,7 @@
 //
 //   - the log: raft-wal, each append synced, in Config.Dir/wal (raftLog)
 //   - the state machine: a store.Store, whose file holds the state and the index of the last entry
-//     applied to it, written in one transaction (fsm)
+//     applied to it, written in one transaction (fsm, commit.go)
 //   - the snapshots: the same file (snapshotStore)
 //   - the transport: Raft's over TCP, on the cluster port (port), which requests between nodes share
 //     (mesh); a connection begins with a hello that says what it carries
@@ -23,13 +23,20 @@
 //	  ┌────────────────────────────────────────────────────┘
 //	  └── queue ── raft ── raftLog.StoreLogs (one sync for all that wait)
 //	                 │                └── followers do the same
-//	                 └── majority: fsm.ApplyBatch (one transaction for up to 64 entries)
-//	                                  └── the store's results ── settle ── Propose returns
+//	                 └── majority: fsm.ApplyBatch: decided (store.Stage)
+//	                                  ├── of an Accept ── Propose returns
+//	                                  └── fsm.commit: on disk and to be seen (store.Commit)
+//	                                        └── of all others ── settle ── Propose returns
+//
+// What a majority's synced logs hold and the store has decided cannot come out differently any more, so an
+// Accept, for which an ESME waits, is answered before the store's transaction, which has two syncs of its own,
+// is committed. A transaction takes what is applied within some 10 ms (commitLoop), unless somebody waits for it:
+// Sync, or the proposer of another command, who reads the store next and must find what it has done.
 //
 // Commands go to Raft in rounds: while one round is applied the next is appended, and what comes
 // meanwhile gathers for the one after, so that small commands share syncs. Stamps ascend in the order
 // of the log, over a change of leaders too, because a new leader takes nothing before its barrier is
-// passed.
+// passed and all before it is committed to the store.
 //
 // An error of Propose is of one of two kinds. If it wraps store.ErrNotProposed the command surely
 // never entered the log: no node led for Config.EnqueueTimeout, Raft did not take it in time, too much waits

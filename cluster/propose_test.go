@@ -151,6 +151,9 @@ func TestEndedContextIsNotProposed(t *testing.T) {
 func TestAbandonedProposalIsUnknown(t *testing.T) {
 	s := newSite(t, nil)
 	s.start()
+	eventually(t, "the leader to have done what it begins with", func() bool { // that is a round, too
+		return s.store.ClusterVersion() == store.Version && s.node.Figures().Waiting == 0
+	})
 	hold := make(chan struct{})
 	blocked := func() raft.Future { return slowFuture{hold} }
 	r := s.node.lead.current()

@@ -60,6 +60,7 @@ func TestForwardThatFailedMayHaveHappened(t *testing.T) {
 	t.Parallel()
 	var ways [3]tearing
 	c := clustertest.New(t, 3, func(cfg *cluster.Config) {
+		firstLeads(cfg) // nobody is to follow the leader
 		cfg.EnqueueTimeout = 500 * time.Millisecond
 		ways[index(cfg)].tune(cfg)
 	})

@@ -72,6 +72,7 @@ func (n *Node) heirs(ctx context.Context, id string) ([]raft.Server, error) {
 	own, _ := n.store.Applied()
 	var fit []raft.Server
 	var errs []error
+	applied := make(map[raft.ServerID]uint64) // by these answers: one of an earlier question may come after them
 	for i, s := range others {
 		switch p := asked[i]; {
 		case p.heard.IsZero():
@@ -84,14 +85,13 @@ func (n *Node) heirs(ctx context.Context, id string) ([]raft.Server, error) {
 			errs = append(errs, fmt.Errorf("the clock of %s is off", s.ID))
 		default:
 			fit = append(fit, s)
+			applied[s.ID] = p.pulse.applied
 		}
 	}
 	if len(fit) == 0 {
 		return nil, refused("nobody to hand over to: %w", errors.Join(errs...))
 	}
-	slices.SortStableFunc(fit, func(a, b raft.Server) int {
-		return cmp.Compare(n.sightings.get(string(b.ID)).pulse.applied, n.sightings.get(string(a.ID)).pulse.applied)
-	})
+	slices.SortStableFunc(fit, func(a, b raft.Server) int { return cmp.Compare(applied[b.ID], applied[a.ID]) })
 	return fit, nil
 }
 

@@ -2,7 +2,8 @@
 // messages, attempts, meters, outboxes, binds and the policy; it knows nothing of Raft, SMPP
 // sessions or Alibaba Cloud.
 //
-// Commands go in through Apply, in the order of Raft's log, and nothing else changes the state.
+// Commands go in through Apply, in the order of Raft's log, and nothing else changes the state. Its two halves
+// may be called alone: Stage decides, Commit puts what was staged on the disk and before readers' eyes.
 // Every node applies the same commands and comes to the same state, so Apply is a function of
 // state and command only: times, ids and rules come with the command (determinism_test.go).
 //
@@ -94,10 +95,10 @@
 //
 // # Memory
 //
-// The machine (txn.go) is the applying goroutine's own: meters, phones, binds, recent digests, the
+// The machine (txn.go) is only for whose turn it is to apply: meters, phones, binds, recent digests, the
 // counters of meta. The view (view.go) is what readers see; it changes after each commit. All else that
 // readers ask for is read from the file, in short transactions, beside Apply. Store.mu guards the
-// view and which file is the current one; nothing is called with it held. An Apply that fails may
+// view and which file is the current one; nothing is called with it held. A Stage that fails may
 // leave the machine ahead of the file: then nothing is applied any more, and the node must stop.
 //
 // # Crash safety

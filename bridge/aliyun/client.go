@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	dysms "github.com/alibabacloud-go/dysmsapi-20170525/v3/client"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"smppbridge/bridge"
@@ -41,6 +42,7 @@ func New(cfg Config) (*Client, error) {
 	if err := refuseDebug(); err != nil {
 		return nil, err
 	}
+	watchCrossings()
 	c := &Client{log: cfg.Log, now: cfg.Now}
 	c.table.Store(builtin)
 	if c.log == nil {
@@ -123,6 +125,19 @@ func (c *Client) answer(call bridge.Call, f failure) bridge.Answer {
 	return c.table.Load().answer(e, c.now())
 }
 
+// cross makes the call, unless the connection comes too late for it.
+func (c *Client) cross(r *route, sdk *dysms.Client, keys Keys, q request) (failure, string) {
+	by := q.before
+	if !by.IsZero() {
+		by = by.Add(r.ConnectTimeout)
+	}
+	x := cross(by, c.now)
+	defer x.end()
+	sdk.SetRpcHeaders(x.headers())
+	f, bizID := r.call(sdk, keys, q)
+	return x.judge(f), bizID
+}
+
 // send is Send on a known route.
 func (c *Client) send(ctx context.Context, r *route, call bridge.Call) bridge.Answer {
 	request, err := newRequest(call)
@@ -138,15 +153,11 @@ func (c *Client) send(ctx context.Context, r *route, call bridge.Call) bridge.An
 	if err != nil {
 		return c.answer(call, failure{code: codeNoCredentials, detail: err.Error()})
 	}
-	// The last look at the clock. A process that is frozen between here and the socket calls
-	// too late all the same; nothing in a process can prevent that. The wall clocks are compared, too: the
-	// monotonic one stands still with a machine that is suspended.
 	start := c.now()
-	late := !start.Before(call.Before) || start.Round(0).After(call.Before.Round(0))
-	if !call.Before.IsZero() && late {
+	if !call.Before.IsZero() && past(call.Before, start) {
 		return c.answer(call, failure{code: codeTooLate})
 	}
-	f, bizID := r.call(sdk, keys, request)
+	f, bizID := c.cross(r, sdk, keys, request)
 	c.metrics.observe(r.Name, c.now().Sub(start))
 	if refreshes(f.code) {
 		r.refreshKeys()

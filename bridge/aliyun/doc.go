@@ -20,11 +20,9 @@
 //
 // Dysmsapi has no idempotency key, so the difference between "surely not executed" and "perhaps
 // executed" decides whether a person gets one SMS or two. A call is retried only when the kind of
-// the error proves that no request was written (dialling, a certificate that did not verify) or
-// when the API itself refused the call (HTTP 4xx with a code). Everything else is uncertain:
-// time-outs, lost connections, any 5xx, answers that cannot be read. Where the SDK hides what
-// happened (it reports a connection lost during the TLS handshake like one lost after the request)
-// we take the cautious side.
+// the error proves that no request was written (dialling, a certificate that did not verify), when the
+// call never had a connection (gate.go), or when the API itself refused the call (HTTP 4xx with a code).
+// Everything else is uncertain: time-outs, lost connections, any 5xx, answers that cannot be read.
 //
 // A business error on a call for several is about one of them, as a rule, and the API does not say
 // which, nor whether the others were sent (Answer.Whole).
@@ -39,6 +37,10 @@
 // credentials library at this version refreshes without a lock, cannot be cancelled, knows neither
 // OIDC nor the metadata service's tokens, and quotes keys in its errors. An environment with
 // DEBUG=tea or DEBUG=credential is refused: it makes the SDK print numbers and keys.
+//
+// Between our last look at the clock and the socket the SDK signs, dials and shakes hands. There the call is watched
+// through a seam of the SDK's (gate.go): whoever was frozen for so long that the message may have been sent again does
+// not write its request any more, and a call that never had a connection is known not to have been made.
 //
 // The SDK cannot be cancelled. A call that outlives its context is waited for, at most for the
 // route's Timeout. It reads answers without a limit on their size; the endpoint is trusted that far.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	dysms "github.com/alibabacloud-go/dysmsapi-20170525/v3/client"
 	"github.com/alibabacloud-go/tea/tea"
@@ -31,9 +32,10 @@ var (
 
 // A request is a Call as the SDK takes it: one of the two.
 type request struct {
-	outID string
-	one   *dysms.SendSmsRequest
-	batch *dysms.SendBatchSmsRequest
+	outID  string
+	before time.Time // the Call's Before
+	one    *dysms.SendSmsRequest
+	batch  *dysms.SendBatchSmsRequest
 }
 
 // newRequest is the second half of the conversion of messages into a request of the API.
@@ -45,10 +47,10 @@ func newRequest(call bridge.Call) (request, error) {
 		return request{}, errTooMany
 	case n > 1:
 		batch, err := newBatch(call)
-		return request{outID: call.OutID, batch: batch}, err
+		return request{outID: call.OutID, before: call.Before, batch: batch}, err
 	}
 	to := call.Recipients[0]
-	return request{outID: call.OutID, one: &dysms.SendSmsRequest{
+	return request{outID: call.OutID, before: call.Before, one: &dysms.SendSmsRequest{
 		OutId:         tea.String(call.OutID),
 		PhoneNumbers:  tea.String(to.Phone),
 		SignName:      tea.String(to.SignName),

@@ -106,8 +106,8 @@ func TestTransportFailures(t *testing.T) {
 			_, _ = io.Copy(io.Discard, conn)
 			_ = conn.Close()
 		})), store.OutcomeRetry, "tls"},
-		// Not to be told from a connection lost after the request.
-		{"closed during the TLS handshake", secure(raw(func(conn net.Conn) { _ = conn.Close() })), store.OutcomeUncertain, "connection_lost"},
+		// The SDK's error is that of a connection lost after the request.
+		{"closed during the TLS handshake", secure(raw(func(conn net.Conn) { _ = conn.Close() })), store.OutcomeRetry, "unreachable"},
 
 		{"closed before reading", at(raw(func(conn net.Conn) { _ = conn.Close() })), store.OutcomeUncertain, "connection_lost"},
 		{"reset after the first byte", at(raw(func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)); reset(conn) })),
@@ -269,7 +269,7 @@ func TestProxy(t *testing.T) {
 		code  string
 	}{
 		{"plain", true, forwarding.URL, store.OutcomeAccepted, "OK"},
-		{"CONNECT refused", false, forwarding.URL, store.OutcomeUncertain, "connection_lost"},
+		{"CONNECT refused", false, forwarding.URL, store.OutcomeRetry, "unreachable"},
 		{"no proxy there", false, "http://" + refused(t), store.OutcomeRetry, "unreachable"},
 		{"no proxy there, plain", true, "http://" + refused(t), store.OutcomeRetry, "unreachable"},
 		{"no SOCKS proxy there", false, "socks5://" + refused(t), store.OutcomeRetry, "unreachable"},

@@ -149,6 +149,7 @@ func TestStatusPauseResume(t *testing.T) {
 		t.Errorf("POST /v1/pause: %d %s", code, body)
 	}
 	first := c.mustSubmit(phone, "private")
+	s.sync()
 	d := decoded[statusDoc](s, "/v1/status")
 	want(t, "node", d.Node, "n1")
 	want(t, "leader", d.Leader, "n1")

@@ -64,11 +64,7 @@ func TestLostMajorityIsNotSentTwice(t *testing.T) {
 		sent = append(sent, c.mustSubmit(fmt.Sprintf("139000000%d0", i), fmt.Sprint("private sent ", i)))
 		unsent = append(unsent, c.mustSubmit(fmt.Sprintf("139000000%d1", i), fmt.Sprint("private unsent ", i)))
 	}
-	left.eventually("all accepted is here", func() bool {
-		index, _ := left.store.Applied()
-		applied, _ := leader.store.Applied()
-		return index == applied
-	})
+	left.sync()
 	left.hangUp()
 	left.stop()
 

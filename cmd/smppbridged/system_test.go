@@ -194,6 +194,16 @@ func (s *system) eventually(what string, ok func() bool) {
 	}
 }
 
+// sync waits until the node's store shows all that was answered before.
+func (s *system) sync() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	if err := s.cluster.Sync(ctx); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // state returns a message's state.
 func (s *system) state(id string) store.State {
 	s.t.Helper()
@@ -201,6 +211,7 @@ func (s *system) state(id string) store.State {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.sync()
 	_, st, err := s.store.Lookup(n)
 	if err != nil {
 		s.t.Fatal(err)
