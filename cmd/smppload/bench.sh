@@ -186,11 +186,21 @@ latencies() {
 	done
 }
 
+# sdk_alone measures what the SDK does against the same simulator without a node: calls, with
+# their reports. Nothing that uses it can be quicker.
+sdk_alone() {
+	"$work/aliyun.test" -test.run '^$' -test.bench SDKAndSimulator -test.benchtime 5s |
+		sed -n 's/.* \([0-9.e+-]*\) calls\/s.*/\1/p' >>"$work/sdk.ok_per_second"
+	printf '  sdk: %.0f calls/s\n' "$(last sdk ok_per_second)" >&2
+}
+
 # Texts and accounts are those of `smppbridged dev`: a notice may share its call with
 # others, a one-time code has its own.
 end_to_end() {
 	echo "end to end: $runs runs of $messages messages each" >&2
+	go test -c -o "$work/aliyun.test" ./bridge/aliyun
 	for _ in $(seq "$runs"); do
+		sdk_alone
 		start_node
 		load batched --messages "$messages" --duration 0 --registered --receipts-within 10m
 		stop_server
@@ -255,6 +265,10 @@ cat <<END
 gen. us: processor time of the load generator per message. gen. late: how late the
 generator itself sent, 99 of 100; the latencies contain it.
 END
+if [ -e "$work/single.completed_per_second" ]; then
+	awk -v node="$(median single completed_per_second)" -v sdk="$(median sdk ok_per_second)" -v spread="$(spread sdk ok_per_second)" \
+		'BEGIN { printf "The SDK alone against the same simulator: %.0f calls/s (%s); the node, one call each: %.0f%% of it.\n", sdk, spread, 100 * node / sdk }'
+fi
 for file in "$work"/*.seconds; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file" .seconds)
