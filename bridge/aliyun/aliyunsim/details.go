@@ -24,16 +24,15 @@ type detailQuery struct {
 }
 
 // querySendDetails lists what one phone number was sent on one day, youngest first. The number must be spelled
-// as in reports; another spelling finds nothing. A row shows after Config.DetailLag and has no BizId.
+// as in reports; another spelling finds nothing. A row shows after Config.DetailLag, or later (FaultReportUnlisted), and has no BizId.
 func (s *Server) querySendDetails(c *call) (answer, *apiError) {
 	q, ok := s.detailQuery(c)
 	if !ok {
 		return answer{}, invalidParameters()
 	}
 	now := s.now()
-	visible := now.Add(-s.cfg.DetailLag).UnixMilli()
 	rows := s.ledger.ofPhone(q.phone, func(r *record) (take, more bool) {
-		take = r.at >= q.from && r.at < q.to && r.at <= visible && r.account == c.account &&
+		take = r.at >= q.from && r.at < q.to && r.listed <= now.UnixMilli() && r.account == c.account &&
 			(q.bizID == "" || q.bizID == bizID(r.biz))
 		return take, r.at >= q.from
 	})

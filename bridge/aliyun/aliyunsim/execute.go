@@ -23,7 +23,7 @@ func (s *Server) execute(c *call, list []checked, biz int64, now time.Time) {
 			wait = 0
 		}
 		r := record{at: now.UnixMilli(), due: now.Add(wait).UnixMilli(), biz: biz, phone: m.phone, account: c.account,
-			template: m.template, api: c.action, sign: m.sign, params: params, outID: outID,
+			listed: now.Add(s.cfg.DetailLag + f.unlisted).UnixMilli(), template: m.template, api: c.action, sign: m.sign, params: params, outID: outID,
 			parts: uint8(min(parts(m.length), 255))}
 		if !m.outcome.NoReport {
 			r.errCode = m.outcome.ErrCode
@@ -34,7 +34,7 @@ func (s *Server) execute(c *call, list []checked, biz int64, now time.Time) {
 		}
 		rep := report{noOutID: f.noOutID}
 		rep.record, rep.seq = s.ledger.add(r)
-		if r.state == StateNone {
+		if r.state == StateNone || r.state == StateLost {
 			continue
 		}
 		if f.early {
@@ -53,6 +53,8 @@ func (s *Server) firstState(f reportFault) State {
 	switch {
 	case !s.pusher.enabled():
 		return StateNone
+	case f.lose:
+		return StateLost
 	case f.withhold && !f.early:
 		return StateWithheld
 	}

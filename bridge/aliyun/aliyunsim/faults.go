@@ -62,6 +62,10 @@ const (
 	FaultReportEarly FaultKind = "report_early"
 	// FaultReportNoOutID leaves out the report's out_id.
 	FaultReportNoOutID FaultKind = "report_no_out_id"
+	// FaultReportLose never pushes the report. QuerySendDetails knows it.
+	FaultReportLose FaultKind = "report_lose"
+	// FaultReportUnlisted has QuerySendDetails list the message Delay plus up to Jitter later.
+	FaultReportUnlisted FaultKind = "report_unlisted"
 )
 
 // Faults are looked through in order. All delays that apply are added; of the other faults of calls the
@@ -110,7 +114,7 @@ func (f Faults) validate() error {
 func kinds() []FaultKind {
 	return []FaultKind{FaultLatency, FaultHang, FaultDrop, FaultReset, FaultBlackHole, FaultRedirect, FaultError500, FaultHTML502, FaultEmpty503,
 		FaultThrottle, FaultBusiness, FaultGateway, FaultSlowBody, FaultIdleClose, FaultTruncated, FaultGarbage, FaultReportDuplicate,
-		FaultReportLate, FaultReportWithhold, FaultReportEarly, FaultReportNoOutID}
+		FaultReportLate, FaultReportWithhold, FaultReportEarly, FaultReportNoOutID, FaultReportLose, FaultReportUnlisted}
 }
 
 func (k FaultKind) ofReport() bool { return len(k) > 7 && k[:7] == "report_" }
@@ -179,6 +183,8 @@ type reportFault struct {
 	withhold  bool
 	early     bool
 	noOutID   bool
+	lose      bool
+	unlisted  time.Duration // on top of Config.DetailLag
 }
 
 // ofReport chooses what befalls the report of a message to p.
@@ -201,6 +207,10 @@ func (s *faultSet) ofReport(p phone) (out reportFault) {
 			out.early = true
 		case FaultReportNoOutID:
 			out.noOutID = true
+		case FaultReportLose:
+			out.lose = true
+		case FaultReportUnlisted:
+			out.unlisted += s.delay(f)
 		}
 	}
 	s.list = slices.DeleteFunc(s.list, spent)

@@ -17,7 +17,7 @@ const (
 	StatePending               // waiting for its time, its batch or its retry
 	StateWithheld              // held back by a fault until it is released
 	StatePushed                // taken by the receiver
-	StateLost                  // refused to the last retry
+	StateLost                  // refused to the last retry, or never pushed (FaultReportLose)
 )
 
 // String returns the state in lower case.
@@ -48,6 +48,7 @@ type Entry struct {
 // was added.
 type record struct {
 	at, due  int64 // Unix ms of the call and of its result
+	listed   int64 // Unix ms from which on QuerySendDetails lists it
 	biz      int64
 	prev     int64 // seq of the phone's record before this one
 	phone    phone

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -264,5 +265,32 @@ func TestLists(t *testing.T) {
 		if got := ask("QuerySmsTemplateList", v); got.Code != "isv.INVALID_PARAMETERS" {
 			t.Errorf("%v: got %s", v, got.Code)
 		}
+	}
+}
+
+// TestUnlisted checks that a message can be executed, and yet not be listed for a while.
+func TestUnlisted(t *testing.T) {
+	clock := newClock()
+	s := newServer(t, func(c *Config) {
+		c.Now, c.DetailLag = clock.now, time.Second
+		c.Faults = Faults{{Kind: FaultReportUnlisted, DelayMS: 2000, Count: 1}}
+	})
+	listed := func() int {
+		q := testRequest{action: "QuerySendDetails", now: clock.now(), query: url.Values{"PhoneNumber": {"13900000001"},
+			"SendDate": {beijing(clock.now()).Format("20060102")}, "PageSize": {"10"}, "CurrentPage": {"1"}}}
+		return strings.Count(do(t, s, q.v3()).body, `"SendDate"`)
+	}
+	for _, text := range []string{"first", "second"} {
+		q := sendSms(free("13900000001", text))
+		q.now = clock.now()
+		if a := do(t, s, q.v3()); a.Code != "OK" {
+			t.Fatal(a.Code)
+		}
+	}
+	for i, want := range []int{0, 1, 1, 2} {
+		if got := listed(); got != want {
+			t.Errorf("after %d s: %d messages listed, want %d", i, got, want)
+		}
+		clock.advance(time.Second)
 	}
 }

@@ -284,6 +284,7 @@ func TestReportFaults(t *testing.T) {
 		{"overtaken", Faults{{Kind: FaultReportLate, Count: 1, DelayMS: 40}}, "350ms 2,3,1", "pushed,pushed,pushed"},
 		{"late", Faults{{Kind: FaultReportLate, Count: 1, DelayMS: 5000}}, "350ms 2,3; 5.35s 1", "pushed,pushed,pushed"},
 		{"withheld", Faults{{Kind: FaultReportWithhold, Suffix: "02"}}, "350ms 1,3; 1m0.05s 2", "pushed,withheld,pushed"},
+		{"lost", Faults{{Kind: FaultReportLose, Suffix: "02"}}, "350ms 1,3", "pushed,lost,pushed"},
 		{"early", Faults{{Kind: FaultReportEarly, Suffix: "2"}}, "0s 2; 350ms 1,3", "pushed,pushed,pushed"},
 		{"early and again", Faults{{Kind: FaultReportEarly, Suffix: "2"}, {Kind: FaultReportDuplicate, Suffix: "2", DelayMS: 300}},
 			"0s 2; 350ms 1,2,3", "pushed,pushed,pushed"},
@@ -304,7 +305,7 @@ func TestReportFaults(t *testing.T) {
 				if got := r.seen(); got != test.want {
 					t.Errorf("got %s, want %s", got, test.want)
 				}
-				if got := states(s); got != "pushed,pushed,pushed" {
+				if got, want := states(s), strings.ReplaceAll(test.states, "withheld", "pushed"); got != want {
 					t.Errorf("states at the end: %s", got)
 				}
 			})
