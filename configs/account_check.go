@@ -23,6 +23,8 @@ func (c *policyCheck) checkAccount(key string, a *Account) {
 	c.checkReferences(key, a)
 	c.checkDefaultMsgIDs(key+".default_msg_ids", a)
 	c.checkQuirks(key, a)
+	c.checkIncoming(key+".incoming", &a.Incoming)
+	c.checkOptOut(key+".opt_out", &a.OptOut)
 	if !countryShape.MatchString(a.CountryCode) {
 		c.addf(key+".country_code", "%s is not a country code; allowed: 1 to 3 digits without + or leading 0", quote(a.CountryCode))
 	}

@@ -15,7 +15,9 @@ func TestAccountKeysAreRead(t *testing.T) {
     session: {window: 100000, deliver_window: 10000, enquire_link: 100ms, response_timeout: 1h},
     default_msg_ids: {1: SMS_1, "254": SMS_1}, vendor_tlvs: true, default_alphabet: gbk,
     ack: submitted, ack_within: 60s, dedupe: 24h, priority_flag: ignore, message_id: dec10, error_body: empty,
-    receipt: {parts: last, text: false}}`, 1)
+    receipt: {parts: last, text: false},
+    incoming: {dest_codes: ["10690000", "1069*"], long: payload, keep: 1m},
+    opt_out: {enabled: false, words: [], in: [我要], classes: [own, otp]}}`, 1)
 	p, err := ParsePolicy("p", []byte(doc))
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +29,9 @@ func TestAccountKeysAreRead(t *testing.T) {
 			ResponseTimeout: Duration(time.Hour)},
 		DefaultMsgIDs: map[string]string{"1": "SMS_1", "254": "SMS_1"}, VendorTLVs: true, DefaultAlphabet: "gbk",
 		Ack: "submitted", AckWithin: Duration(time.Minute), Dedupe: Duration(24 * time.Hour), Priority: "ignore",
-		MessageID: "dec10", ErrorBody: "empty", Receipt: Receipt{Text: new(false), TLVs: new(true), Parts: "last"}}
+		MessageID: "dec10", ErrorBody: "empty", Receipt: Receipt{Text: new(false), TLVs: new(true), Parts: "last"},
+		Incoming: Incoming{DestCodes: []string{"10690000", "1069*"}, Long: "payload", Keep: Duration(time.Minute)},
+		OptOut:   OptOut{Enabled: new(false), In: []string{"我要"}, Classes: []string{"own", "otp"}}}
 	if got := p.Accounts[0]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

@@ -9,6 +9,8 @@ type Policy struct {
 	Classes    map[string]Class `yaml:"classes"`    // by name; the built-in four are there unless overridden
 	Routes     []Route          `yaml:"routes"`     // ways out
 
+	Caps []Cap `yaml:"caps"` // most messages accepted to a prefix, of a template or of an account; empty = none
+
 	Outcomes map[string]Outcome `yaml:"outcomes"` // what codes of the API mean, by code (isp. with its point: all that begin so); empty = what `smppctl outcomes` prints
 }
 
@@ -33,6 +35,8 @@ type Account struct {
 	Route            string   `yaml:"route"`             // the one route it goes by; empty = see routes
 	Routes           []string `yaml:"routes"`            // routes it goes by; empty = all but those with only_named
 
+	DryRun bool `yaml:"dry_run"` // everything but the call of the API: nobody gets an SMS, and receipts say that it was delivered
+
 	DefaultMsgIDs map[string]string `yaml:"default_msg_ids"` // sm_default_msg_id (1 to 254) to TemplateCode; empty = none
 	VendorTLVs    bool              `yaml:"vendor_tlvs"`     // optional parameters 0x1400 TemplateCode, 0x1401 its parameters (JSON), 0x1402 SignName
 
@@ -48,6 +52,9 @@ type Account struct {
 	MessageID string   `yaml:"message_id"`    // spelling: hex10 (default), hex8, dec10
 	ErrorBody string   `yaml:"error_body"`    // behind the header of a response with an error: usual (default), none, empty
 	Receipt   Receipt  `yaml:"receipt"`
+
+	Incoming Incoming `yaml:"incoming"` // incoming messages (MO), which become deliver_sm
+	OptOut   OptOut   `yaml:"opt_out"`  // who gets no more of what, by what they write
 }
 
 // AccountBind says who may bind as an account.
@@ -127,6 +134,17 @@ type Route struct {
 	Templates  []string `yaml:"templates"`  // TemplateCodes that its account has; empty = all
 	Signatures []string `yaml:"signatures"` // SignNames that its account has; empty = all
 	OnlyNamed  bool     `yaml:"only_named"` // used only by accounts that name it
+}
+
+// A Cap is the most messages that are accepted in a minute, an hour or a day of UTC+8, over all that it is about: against SMS
+// pumping, where somebody has texts sent to numbers that earn him money.
+type Cap struct {
+	Name     string `yaml:"name"`     // unique; what metrics and logs call it
+	Prefix   string `yaml:"prefix"`   // first digits of the numbers, country code included, such as "+86139"; empty = all numbers
+	Template string `yaml:"template"` // TemplateCode; empty = all
+	Account  string `yaml:"account"`  // system_id; empty = all together
+	Per      string `yaml:"per"`      // minute, hour or day
+	Limit    int    `yaml:"limit"`    // messages; parts of long messages count one each
 }
 
 // An Outcome says what one code of the API means. What it leaves out stays as it is built in.

@@ -39,11 +39,12 @@ type policyCheck struct {
 	signatures map[string]bool
 	templates  map[string]*Template
 	routes     map[string]bool
+	destCodes  map[string]bool
 }
 
 func (p *Policy) check(c *checker) {
 	pc := &policyCheck{checker: c, Policy: p,
-		signatures: map[string]bool{}, templates: map[string]*Template{}, routes: map[string]bool{}}
+		signatures: map[string]bool{}, templates: map[string]*Template{}, routes: map[string]bool{}, destCodes: map[string]bool{}}
 	pc.checkSignatures()
 	for _, name := range sortedKeys(p.Classes) {
 		pc.checkClass("classes."+name, name)
@@ -64,6 +65,7 @@ func (p *Policy) check(c *checker) {
 		pc.checkAccount(key, a)
 	}
 	pc.checkWaysOut()
+	pc.checkCaps()
 	for _, code := range sortedKeys(p.Outcomes) {
 		pc.checkOutcome("outcomes."+code, code)
 	}

@@ -98,6 +98,8 @@ func (a *Account) setDefaults() {
 	a.DefaultAlphabet = cmp.Or(a.DefaultAlphabet, "gsm")
 	a.CountryCode = cmp.Or(a.CountryCode, "86")
 	a.Receipt.setDefaults()
+	a.Incoming.setDefaults()
+	a.OptOut.setDefaults()
 }
 
 func (r *Receipt) setDefaults() {

@@ -14,6 +14,8 @@ func (c *policyCheck) checkRoute(key string, r *Route) {
 		c.addf(key+".name", "%s is not a name; allowed: 1 to 32 letters, digits, \".\", \"_\" and \"-\"", quote(r.Name))
 	case c.routes[r.Name]:
 		c.addf(key+".name", "%s is already a route", quote(r.Name))
+	case r.Name == RouteDryRun:
+		c.addf(key+".name", "%s is the way of accounts with dry_run", quote(r.Name))
 	}
 	c.routes[r.Name] = true
 	c.oneOf(key+".kind", r.Kind, "dysmsapi")
