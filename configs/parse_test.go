@@ -217,9 +217,10 @@ func TestParsePolicyDefaults(t *testing.T) {
 		Classes: BuiltinClasses(),
 		Routes: []Route{{Name: "r", Kind: "dysmsapi", Endpoint: "dysmsapi.aliyuncs.com", Credentials: "default", QPS: 1000, Workers: 64,
 			Timeout: Duration(5 * time.Second), Account: "default", Weight: 1}},
+		Sync: Sync{Every: Duration(10 * time.Minute)},
 	}
 	want.Classes["own"] = Class{Validity: Duration(24 * time.Hour), OnUncertain: "resend", ResendAfter: Duration(5 * time.Minute), PhoneLimitBy: "sign",
-		Batch: 1, BatchWithin: Duration(50 * time.Millisecond)}
+		Batch: 1, BatchWithin: Duration(50 * time.Millisecond), Numbers: "mainland", OnWithdrawn: "park"}
 	if !reflect.DeepEqual(*p, want) {
 		t.Errorf("got %+v\nwant %+v", *p, want)
 	}

@@ -11,6 +11,9 @@ type Policy struct {
 
 	Caps []Cap `yaml:"caps"` // most messages accepted to a prefix, of a template or of an account; empty = none
 
+	Sync              Sync `yaml:"sync"`               // templates and signatures as the Alibaba Cloud accounts have them
+	RefuseTraditional bool `yaml:"refuse_traditional"` // refuse traditional Chinese characters in variables; it is not known which of them the API refuses
+
 	Outcomes map[string]Outcome `yaml:"outcomes"` // what codes of the API mean, by code (isp. with its point: all that begin so); empty = what `smppctl outcomes` prints
 }
 
@@ -88,6 +91,7 @@ type Template struct {
 	Class      string             `yaml:"class"`       // name of a class
 	Vars       map[string]VarRule `yaml:"vars"`        // by the variable's name; a variable without a rule has the defaults
 	PhoneLimit *bool              `yaml:"phone_limit"` // count it in the class's per-phone windows; default true
+	Numbers    string             `yaml:"numbers"`     // what it is sent to: mainland, international or any; empty = what its class is sent to
 }
 
 // A VarRule limits the value of a template variable.
@@ -95,6 +99,11 @@ type VarRule struct {
 	Kind string `yaml:"kind"` // any (default), digits, alnum, number, time, phone, name, free
 	Min  int    `yaml:"min"`  // characters; default 1
 	Max  int    `yaml:"max"`  // characters; default 35, and 1000 for free
+}
+
+// A Sync says whether templates and signatures are compared with those that the Alibaba Cloud accounts have.
+type Sync struct {
+	Every Duration `yaml:"every"` // how often they are asked for; 0 = never; default 10m
 }
 
 // A Class is a kind of traffic and its defaults.
@@ -108,6 +117,9 @@ type Class struct {
 	Batch        int          `yaml:"batch"`          // most messages of one call, 1 to 100; default 1
 	BatchWithin  Duration     `yaml:"batch_within"`   // how long a message waits for others while such a call is under way; default 50ms
 	Hours        string       `yaml:"hours"`          // when it may be sent, such as "08:00-21:00" (UTC+8); empty = always
+	Numbers      string       `yaml:"numbers"`        // what it is sent to: mainland (default; of the class international: international), international, or any
+	OnWithdrawn  string       `yaml:"on_withdrawn"`   // when no Alibaba Cloud account has template and signature: park (default): accepted, and waits; or refuse
+	Cost         float64      `yaml:"cost"`           // of one segment, in any currency; 0 = not counted
 }
 
 // A PhoneLimit is one frequency rule per phone, as Alibaba Cloud counts it: minutes and hours are

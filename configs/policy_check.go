@@ -17,6 +17,7 @@ const (
 	maxRate  = 1e6
 	minRate  = 0.01
 	maxCount = 1_000_000_000
+	maxCost  = 1_000_000 // of one segment
 )
 
 var (
@@ -65,6 +66,7 @@ func (p *Policy) check(c *checker) {
 		pc.checkAccount(key, a)
 	}
 	pc.checkWaysOut()
+	pc.lastingOr("sync.every", "never", p.Sync.Every, Duration(time.Minute), Duration(24*time.Hour))
 	pc.checkCaps()
 	for _, code := range sortedKeys(p.Outcomes) {
 		pc.checkOutcome("outcomes."+code, code)
@@ -95,6 +97,11 @@ func (c *policyCheck) checkClass(key, name string) {
 	c.oneOf(key+".phone_limit_by", class.PhoneLimitBy, "sign", "template")
 	c.between(key+".batch", class.Batch, 1, MaxBatch)
 	c.lasting(key+".batch_within", class.BatchWithin, Duration(time.Millisecond), Duration(10*time.Second))
+	c.oneOf(key+".numbers", class.Numbers, NumbersMainland, NumbersInternational, NumbersAny)
+	c.oneOf(key+".on_withdrawn", class.OnWithdrawn, WithdrawnPark, WithdrawnRefuse)
+	if !(class.Cost >= 0 && class.Cost <= maxCost) {
+		c.addf(key+".cost", "%v is out of range; allowed: 0 to %d", class.Cost, maxCost)
+	}
 	if _, err := ParseHours(class.Hours); err != nil {
 		c.addf(key+".hours", "%v", err)
 	}
@@ -123,6 +130,7 @@ func (c *policyCheck) checkTemplate(key string, t *Template) {
 	if _, ok := c.Classes[t.Class]; !ok {
 		c.oneOf(key+".class", t.Class, sortedKeys(c.Classes)...)
 	}
+	c.optional(key+".numbers", t.Numbers, NumbersMainland, NumbersInternational, NumbersAny)
 	names := c.checkText(key+".text", t.Text)
 	for _, name := range sortedKeys(t.Vars) {
 		at, rule := key+".vars."+name, t.Vars[name]

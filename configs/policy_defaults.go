@@ -24,6 +24,9 @@ func (p *Policy) SetDefaults() {
 		}
 	}
 	for name, class := range p.Classes {
+		if name == ClassInternational {
+			class.Numbers = cmp.Or(class.Numbers, NumbersInternational)
+		}
 		class.setDefaults()
 		p.Classes[name] = class
 	}
@@ -35,6 +38,7 @@ func (p *Policy) SetDefaults() {
 }
 
 func (p *Policy) setDefaults() {
+	p.Sync.setDefaults()
 	if p.Classes == nil {
 		p.Classes = map[string]Class{}
 	}
@@ -58,6 +62,19 @@ const MaxBatch = 100
 
 const defaultBatchWithin = 50 * time.Millisecond
 
+// What templates are sent to.
+const (
+	NumbersMainland      = "mainland"      // mobile numbers of the Chinese mainland
+	NumbersInternational = "international" // all others, Hong Kong, Macau and Taiwan among them
+	NumbersAny           = "any"
+)
+
+// What becomes of messages whose template or signature no Alibaba Cloud account has.
+const (
+	WithdrawnPark   = "park"   // they are accepted, and wait while they are valid
+	WithdrawnRefuse = "refuse" // they are not accepted; those that were wait
+)
+
 // BuiltinClasses returns the classes that every policy has. The frequency limits are those that Alibaba Cloud
 // applies to a phone by default: one-time codes 1 a minute, 5 an hour, 10 a day per signature; others 50 a day per
 // signature and template; none abroad.
@@ -68,19 +85,21 @@ func BuiltinClasses() map[string]Class {
 		ClassOTP: {
 			Validity: fiveMinutes, OnUncertain: "report", ResendAfter: fiveMinutes, Urgent: true,
 			PhoneLimits:  []PhoneLimit{{Per: "minute", Limit: 1}, {Per: "hour", Limit: 5}, {Per: "day", Limit: 10}},
-			PhoneLimitBy: "sign", Batch: 1, BatchWithin: gather,
+			PhoneLimitBy: "sign", Batch: 1, BatchWithin: gather, Numbers: NumbersMainland, OnWithdrawn: WithdrawnPark,
 		},
 		ClassNotice: {
 			Validity: Duration(24 * time.Hour), OnUncertain: "resend", ResendAfter: fiveMinutes,
-			PhoneLimits: fifty(), PhoneLimitBy: "template", Batch: MaxBatch, BatchWithin: gather,
+			PhoneLimits: fifty(), PhoneLimitBy: "template", Batch: MaxBatch, BatchWithin: gather, Numbers: NumbersMainland,
+			OnWithdrawn: WithdrawnPark,
 		},
 		ClassPromotion: {
 			Validity: Duration(12 * time.Hour), OnUncertain: "resend", ResendAfter: fiveMinutes,
-			PhoneLimits: fifty(), PhoneLimitBy: "template", Batch: MaxBatch, BatchWithin: gather,
+			PhoneLimits: fifty(), PhoneLimitBy: "template", Batch: MaxBatch, BatchWithin: gather, Numbers: NumbersMainland,
+			OnWithdrawn: WithdrawnPark,
 		},
 		ClassInternational: {
 			Validity: Duration(24 * time.Hour), OnUncertain: "resend", ResendAfter: fiveMinutes,
-			PhoneLimitBy: "sign", Batch: 1, BatchWithin: gather,
+			PhoneLimitBy: "sign", Batch: 1, BatchWithin: gather, Numbers: NumbersInternational, OnWithdrawn: WithdrawnPark,
 		},
 	}
 }
@@ -108,6 +127,8 @@ func (r *Receipt) setDefaults() {
 	r.Parts = cmp.Or(r.Parts, "each")
 }
 
+func (s *Sync) setDefaults() { s.Every = cmp.Or(s.Every, Duration(10*time.Minute)) }
+
 func (t *Template) setDefaults() { t.PhoneLimit = cmp.Or(t.PhoneLimit, new(true)) }
 
 func (v *VarRule) setDefaults() {
@@ -122,6 +143,8 @@ func (c *Class) setDefaults() {
 	c.PhoneLimitBy = cmp.Or(c.PhoneLimitBy, "sign")
 	c.Batch = cmp.Or(c.Batch, 1)
 	c.BatchWithin = cmp.Or(c.BatchWithin, Duration(defaultBatchWithin))
+	c.Numbers = cmp.Or(c.Numbers, NumbersMainland)
+	c.OnWithdrawn = cmp.Or(c.OnWithdrawn, WithdrawnPark)
 }
 
 func (r *Route) setDefaults() {
