@@ -8,7 +8,7 @@ import (
 )
 
 // credentialSources are the values of source.
-var credentialSources = []string{"env", "file", "profile", "instance", "oidc", "assume_role", "chain"}
+var credentialSources = []string{"env", "file", "profile", "instance", "oidc", "assume_role", "chain", SourceSMPP}
 
 var (
 	arnShape         = regexp.MustCompile(`^acs:ram::[0-9]{1,32}:[A-Za-z0-9._/@-]{1,256}$`)
@@ -42,9 +42,9 @@ func (n *Node) checkCredentials(c *checker) {
 
 // checkUse faults what the source needs and does not have, or has and does not use.
 func (cred *Credential) checkUse(c *checker, key string) {
-	const files, roles = "file profile oidc", "assume_role oidc"
+	const files, roles = "file profile oidc smpp", "assume_role oidc"
 	for _, k := range []struct{ name, value, usedBy, neededBy string }{
-		{"file", cred.File, files, "file"},
+		{"file", cred.File, files, "file smpp"},
 		{"profile", cred.Profile, "profile", ""},
 		{"role_name", cred.RoleName, "instance", ""},
 		{"role_arn", cred.RoleARN, roles, "assume_role"},
@@ -53,10 +53,11 @@ func (cred *Credential) checkUse(c *checker, key string) {
 		{"external_id", cred.ExternalID, "assume_role", ""},
 		{"session_name", cred.SessionName, roles, ""},
 		{"sts_endpoint", cred.STSEndpoint, roles, ""},
+		{"ca_file", cred.CAFile, SourceSMPP, ""},
 	} {
 		users := strings.Fields(k.usedBy)
 		switch {
-		case k.value == "" && k.neededBy == cred.Source:
+		case k.value == "" && slices.Contains(strings.Fields(k.neededBy), cred.Source):
 			c.addf(key+"."+k.name, "is missing; source: %s needs one", cred.Source)
 		case k.value != "" && !slices.Contains(users, cred.Source):
 			c.addf(key+"."+k.name, "is not used by source: %s; remove it, or use source: %s", cred.Source, strings.Join(users, " or "))
@@ -117,6 +118,9 @@ func (n *Node) checkBase(c *checker, name string) {
 			return
 		case !ok:
 			return // said there
+		case ok && at == name && n.Credentials[next].Source == SourceSMPP:
+			c.addf(key, "%s has a system_id, and no keys of Alibaba Cloud", quote(next))
+			return
 		case left == 0:
 			c.addf(key, "leads in a circle; one of the entries must have another source")
 			return

@@ -125,6 +125,7 @@ func (n *Node) resolveFiles(c *checker, dir string) {
 	for _, name := range sortedKeys(n.Credentials) {
 		cred := n.Credentials[name]
 		cred.File = c.path("credentials."+name+".file", cred.File, dir)
+		cred.CAFile = c.path("credentials."+name+".ca_file", cred.CAFile, dir)
 		n.Credentials[name] = cred
 	}
 }

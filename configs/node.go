@@ -118,9 +118,11 @@ type Log struct {
 type Credential struct {
 	// env (ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, ALIBABA_CLOUD_SECURITY_TOKEN), file, profile,
 	// instance (the RAM role of this ECS instance), oidc (an identity provider's token, as in ACK), assume_role (a role,
-	// with the keys of base), chain (default: the first there is of env, oidc, profile, instance)
+	// with the keys of base), chain (default: the first there is of env, oidc, profile, instance), smpp (system_id and
+	// password, for routes of kind smpp)
 	Source string `yaml:"source"`
-	// for source file: two lines or YAML access_key_id/access_key_secret, mode 0600; for profile: an INI file, by default
+	// for source file: two lines or YAML access_key_id/access_key_secret, mode 0600; for smpp: the same of
+	// system_id/password; for profile: an INI file, by default
 	// ~/.alibabacloud/credentials; for oidc: the token's, by default that of ALIBABA_CLOUD_OIDC_TOKEN_FILE; relative to
 	// this file, or $CREDENTIALS_DIRECTORY/name under systemd
 	File         string   `yaml:"file"`
@@ -134,6 +136,7 @@ type Credential struct {
 	RoleDuration Duration `yaml:"role_duration"`     // for assume_role and oidc: how long keys live, 15m to 12h and what the role allows; 0s = 1h
 	// for assume_role and oidc: host[:port], such as sts-vpc.cn-hangzhou.aliyuncs.com within a VPC; empty = sts.aliyuncs.com
 	STSEndpoint string `yaml:"sts_endpoint"`
+	CAFile      string `yaml:"ca_file"` // for smpp: PEM, who signs the certificates of its routes' other sides; empty = the system's
 }
 
 // DefaultCallbackSecretFile is where the callback's secret is when the configuration names neither it nor a file.

@@ -186,9 +186,14 @@ func isLoopback(addr string) bool {
 func (n *Node) CheckPolicy(p *Policy) error {
 	c := newChecker("")
 	for i, r := range p.Routes {
-		if _, ok := n.Credentials[r.Credentials]; !ok {
-			c.addf(fmt.Sprintf("routes[%d].credentials", i), "%s is not among this node's credentials; there are: %s",
+		key := fmt.Sprintf("routes[%d].credentials", i)
+		cred, ok := n.Credentials[r.Credentials]
+		switch {
+		case !ok:
+			c.addf(key, "%s is not among this node's credentials; there are: %s",
 				quote(r.Credentials), strings.Join(sortedKeys(n.Credentials), ", "))
+		case (cred.Source == SourceSMPP) != (r.Kind == KindSMPP):
+			c.addf(key, "%s has source: %s, which is not for a route of kind: %s", quote(r.Credentials), cred.Source, r.Kind)
 		}
 	}
 	return c.err()

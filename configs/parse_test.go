@@ -216,7 +216,8 @@ func TestParsePolicyDefaults(t *testing.T) {
 			Vars: map[string]VarRule{"v": {Kind: "any", Min: 1, Max: 35}}}},
 		Classes: BuiltinClasses(),
 		Routes: []Route{{Name: "r", Kind: "dysmsapi", Endpoint: "dysmsapi.aliyuncs.com", Credentials: "default", QPS: 1000, Workers: 64,
-			Timeout: Duration(5 * time.Second), Account: "default", Weight: 1}},
+			Timeout: Duration(5 * time.Second), Account: "default", Weight: 1,
+			SMPP: RouteSMPP{EnquireLink: Duration(30 * time.Second), Alphabet: "gsm", Long: "parts", Signature: "as_is", ReceiptIDs: "same"}}},
 		Sync: Sync{Every: Duration(10 * time.Minute)},
 	}
 	want.Classes["own"] = Class{Validity: Duration(24 * time.Hour), OnUncertain: "resend", ResendAfter: Duration(5 * time.Minute), PhoneLimitBy: "sign",
@@ -325,6 +326,11 @@ func TestCheckPolicy(t *testing.T) {
 	n := DefaultNode()
 	p := Policy{Routes: []Route{{Name: "a", Credentials: "default"}, {Name: "b", Credentials: "intl"}}}
 	want := `routes[1].credentials: "intl" is not among this node's credentials; there are: default`
+	if err := n.CheckPolicy(&p); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	p.Routes[1] = Route{Name: "b", Kind: KindSMPP, Credentials: "default"}
+	want = `routes[1].credentials: "default" has source: chain, which is not for a route of kind: smpp`
 	if err := n.CheckPolicy(&p); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

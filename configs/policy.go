@@ -132,7 +132,7 @@ type PhoneLimit struct {
 // A Route is a way out.
 type Route struct {
 	Name        string   `yaml:"name"`        // unique; what accounts, metrics and logs call it
-	Kind        string   `yaml:"kind"`        // dysmsapi (default)
+	Kind        string   `yaml:"kind"`        // dysmsapi (default), or smpp: another message centre, to which it binds
 	Endpoint    string   `yaml:"endpoint"`    // host[:port]; default dysmsapi.aliyuncs.com
 	Plain       bool     `yaml:"plain"`       // HTTP instead of HTTPS: simulators only
 	Credentials string   `yaml:"credentials"` // name of an entry of the node config's credentials; default "default"
@@ -146,6 +146,21 @@ type Route struct {
 	Templates  []string `yaml:"templates"`  // TemplateCodes that its account has; empty = all
 	Signatures []string `yaml:"signatures"` // SignNames that its account has; empty = all
 	OnlyNamed  bool     `yaml:"only_named"` // used only by accounts that name it
+
+	SMPP RouteSMPP `yaml:"smpp"` // for kind smpp: how it speaks
+}
+
+// RouteSMPP is what a route of kind smpp has beside the others.
+type RouteSMPP struct {
+	TLS         bool     `yaml:"tls"`          // default false; its certificate must be of the endpoint's name
+	SystemType  string   `yaml:"system_type"`  // in its bind, up to 12 characters
+	EnquireLink Duration `yaml:"enquire_link"` // how often it asks whether the other side is there; default 30s
+	Alphabet    string   `yaml:"alphabet"`     // what data_coding 0 means there: gsm (default), ascii, latin1, utf8, gbk
+	Long        string   `yaml:"long"`         // a text too long for one submit_sm: parts (default), or payload: in message_payload
+	SourceAddr  string   `yaml:"source_addr"`  // of all its messages; empty = as submitted
+	Signature   string   `yaml:"signature"`    // as_is (default), or front: a text without one gets its message's in front, in 【】
+	// how receipts spell the message_id of a submit_sm_resp: same (default), decimal: one that was hexadecimal in decimal, or hex: the other way round
+	ReceiptIDs string `yaml:"receipt_ids"`
 }
 
 // A Cap is the most messages that are accepted in a minute, an hour or a day of UTC+8, over all that it is about: against SMS

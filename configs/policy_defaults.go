@@ -148,13 +148,13 @@ func (c *Class) setDefaults() {
 }
 
 func (r *Route) setDefaults() {
-	r.Kind = cmp.Or(r.Kind, "dysmsapi")
-	r.Endpoint = cmp.Or(r.Endpoint, "dysmsapi.aliyuncs.com")
+	r.Kind = cmp.Or(r.Kind, KindDysmsapi)
 	r.Credentials = cmp.Or(r.Credentials, DefaultCredential)
 	r.QPS = cmp.Or(r.QPS, 1000)
 	r.Workers = cmp.Or(r.Workers, 64)
 	r.Timeout = cmp.Or(r.Timeout, Duration(5*time.Second))
 	r.Weight = cmp.Or(r.Weight, 1)
+	r.SMPP.setDefaults()
 }
 
 // complete fills in defaults that depend on other values.
@@ -166,7 +166,11 @@ func (p *Policy) complete() {
 		}
 	}
 	for i := range p.Routes {
-		p.Routes[i].Account = cmp.Or(p.Routes[i].Account, p.Routes[i].Credentials)
+		r := &p.Routes[i]
+		r.Account = cmp.Or(r.Account, r.Credentials)
+		if r.Kind == KindDysmsapi {
+			r.Endpoint = cmp.Or(r.Endpoint, "dysmsapi.aliyuncs.com")
+		}
 	}
 	for i := range p.Templates {
 		for name, rule := range p.Templates[i].Vars {
@@ -190,7 +194,7 @@ func (a *Account) hint(key string) string {
 
 func (r *Route) hint(key string) string {
 	switch key {
-	case "access_key_id", "access_key_secret", "access_key", "secret":
+	case "access_key_id", "access_key_secret", "access_key", "secret", "system_id", "password":
 		return "keys are not written in a policy; name an entry of the node configuration's credentials in credentials"
 	}
 	return ""

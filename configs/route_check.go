@@ -18,9 +18,12 @@ func (c *policyCheck) checkRoute(key string, r *Route) {
 		c.addf(key+".name", "%s is the way of accounts with dry_run", quote(r.Name))
 	}
 	c.routes[r.Name] = true
-	c.oneOf(key+".kind", r.Kind, "dysmsapi")
+	c.oneOf(key+".kind", r.Kind, KindDysmsapi, KindSMPP)
+	c.checkKind(key, r)
 	host, ok := endpointHost(r.Endpoint)
 	switch {
+	case r.Endpoint == "" && r.Kind == KindSMPP:
+		c.addf(key+".endpoint", "is missing; a route of kind: smpp needs one")
 	case strings.Contains(r.Endpoint, "://"):
 		c.addf(key+".endpoint", "%s has a scheme; allowed: host or host:port (HTTPS unless plain)", quote(r.Endpoint))
 	case !ok:
