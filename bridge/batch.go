@@ -56,7 +56,7 @@ func (d *dispatcher) gather(dr *draft, q *backlog, i int, r *route) (*call, erro
 	first := q.ready[i] // a copy: what is ready grows
 	most := min(first.batch(), beginMost-dr.members)
 	c := newCall(&q.ready[i], r)
-	if most <= 1 {
+	if most <= 1 || r.takesTexts() {
 		return c, nil
 	}
 	phones := map[string]bool{bareNumber(first.Message.Phone): true}
@@ -115,6 +115,9 @@ func (d *dispatcher) send(ctx context.Context, c *call, a store.BegunAttempt, be
 	for i := range c.members {
 		m := &c.members[i].Message
 		req.Recipients[i] = Recipient{Phone: m.Phone, SignName: m.SignName, Params: m.Params}
+		if c.route.takesTexts() {
+			req.Recipients[i].Original = c.members[i].original()
+		}
 	}
 	answer := d.b.cfg.Sender.Send(ctx, req)
 	if len(c.members) > 1 && !answer.Whole && answer.Kind != store.OutcomeAccepted {

@@ -63,6 +63,8 @@ type Config struct {
 	// HandOver gives leadership to another node, where this one leads and cannot use the policy; nil = it stays. Its error says
 	// why this node leads still.
 	HandOver func(ctx context.Context, node string) error
+	// Leading are run while this node leads, beside the dispatcher. They return when their context ends, not before.
+	Leading []func(ctx context.Context) error
 	// QueueOctets bounds what sessions have submitted and is not answered; 0 = 64 MiB. Where it is full they
 	// are not read.
 	QueueOctets int64

@@ -51,6 +51,9 @@ func (b *Bridge) lead(ctx context.Context) error {
 	g.Go(func() error { return b.reap(ctx) })
 	g.Go(func() error { return b.adoptEarly(ctx) })
 	g.Go(func() error { return b.yieldUnusable(ctx) })
+	for _, run := range b.cfg.Leading {
+		g.Go(func() error { return run(ctx) })
+	}
 	return g.Wait()
 }
 

@@ -2,8 +2,10 @@ package bridge
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"smppbridge/smpp"
@@ -93,6 +95,33 @@ func (p *planned) batch() int {
 		return 1
 	}
 	return max(1, p.template.class.Batch)
+}
+
+// original is the message as its ESME submitted it.
+func (p *planned) original() *Original {
+	m := &p.Message
+	o := &Original{Text: m.Text, DataCoding: m.DataCoding, Source: m.Source, ServiceType: m.ServiceType,
+		ProtocolID: m.ProtocolID, Priority: m.Priority}
+	if o.Text == "" {
+		o.Text = p.template.filled(m)
+	}
+	if m.Expires != 0 {
+		o.Expires = store.FromMillis(m.Expires)
+	}
+	return o
+}
+
+// filled is the text of a message that came as parameters of a template, as the API would have made it.
+func (t *approved) filled(m *store.Message) string {
+	var params map[string]string
+	if json.Unmarshal([]byte(m.Params), &params) != nil { // Params are made here, and valid
+		return ""
+	}
+	pairs := make([]string, 0, 2*len(params))
+	for name, value := range params {
+		pairs = append(pairs, "${"+name+"}", value)
+	}
+	return "【" + m.SignName + "】" + strings.NewReplacer(pairs...).Replace(t.Text)
 }
 
 // matchJoined decodes and matches the joined octets of a long message.

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -93,6 +94,10 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if errors.Is(err, ErrCannotAsk) {
+		b.judgeUnasked(it, begun, v)
+		return nil
+	}
 	if err != nil {
 		b.log.InfoContext(ctx, "query of an uncertain attempt", "message_id", it.Number.String(), "err", err)
 	}
@@ -145,6 +150,21 @@ func (b *Bridge) judgeUnknown(it *store.DueItem, age time.Duration, asked bool, 
 		item.DueAt = b.now().Add(nextQuery(age, patience, asked)).UnixMilli()
 		v.found = append(v.found, item)
 	}
+}
+
+// judgeUnasked decides about a message whose route cannot be asked. It is not sent again: that nothing came of the attempt
+// nobody can say. It waits for a late answer, or a report, and then ends as unknown.
+func (b *Bridge) judgeUnasked(it *store.DueItem, begun time.Time, v *verdict) {
+	age, patience := b.ages.since(begun), v.policy.classOf(it).ResendAfter.Std()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if left := patience - age; left > 0 {
+		v.found = append(v.found, store.FoundItem{
+			Number: it.Number, Revision: it.Status.Revision, DueAt: b.now().Add(left).UnixMilli()})
+		return
+	}
+	v.closing = append(v.closing, store.CloseItem{
+		Number: it.Number, Revision: it.Status.Revision, Ending: store.EndUnknown, Err: errCodeUncertain})
 }
 
 // nextQuery is how long to wait before asking again about an attempt of that age.

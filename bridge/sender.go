@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"smppbridge/store"
@@ -25,6 +26,19 @@ type Recipient struct {
 	Phone    string
 	SignName string
 	Params   string // TemplateParam: a JSON object with string values
+	// Original is set where the route's kind sends texts and not templates; such a call has one recipient.
+	Original *Original
+}
+
+// An Original is a message as its ESME submitted it.
+type Original struct {
+	Text        string // UTF-8, the whole of it; not for logs
+	DataCoding  uint8  // as submitted; what its 0 meant the text does not show
+	Source      store.Address
+	ServiceType string
+	ProtocolID  uint8
+	Priority    uint8
+	Expires     time.Time // not worth delivering after it; zero = always
 }
 
 // An Answer is how a call ended. Every call has one: what the API said, or that nothing is known.
@@ -50,7 +64,12 @@ type Answer struct {
 	Cause error
 }
 
-// A Sender makes calls. *aliyun.Client implements it. Send is called from many goroutines.
+// ErrCannotAsk is returned by Find and Sent for routes on which nobody knows what became of an earlier call. What stays
+// uncertain there is reported as unknown and not sent again, whatever its class says.
+var ErrCannotAsk = errors.New("the route cannot be asked about earlier calls")
+
+// A Sender makes calls. *aliyun.Client implements it, and *upstream.Client for routes of its kind. Send is called from many
+// goroutines.
 type Sender interface {
 	// Send makes the call and returns how it ended. It never returns before it knows or gives up: a ctx that ends while the
 	// request is written makes the answer uncertain.
@@ -59,6 +78,12 @@ type Sender interface {
 	Find(ctx context.Context, route, outID, phone string, begun time.Time) (Found, error)
 	// Sent lists all that the route's account sent to phone since a time, whoever made the call.
 	Sent(ctx context.Context, route, phone string, since time.Time) ([]SentSMS, error)
+}
+
+// A Settler takes answers that came late. *Bridge implements it.
+type Settler interface {
+	// Settle commits the answer to a call that Send has said to be uncertain. An error means that it may not be.
+	Settle(ctx context.Context, outID string, a Answer) error
 }
 
 // Found is what the API says about an earlier call.

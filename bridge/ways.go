@@ -30,6 +30,9 @@ func setOf(names []string) map[string]bool {
 	return set
 }
 
+// takesTexts reports whether r sends a message's own text: one to a call.
+func (r *route) takesTexts() bool { return r.Kind == configs.KindSMPP }
+
 // has reports whether messages of a template and signature may go by r.
 func (r *route) has(code, sign string) bool {
 	return (r.templates == nil || r.templates[code]) && (r.signatures == nil || r.signatures[sign])
