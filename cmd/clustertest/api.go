@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -47,6 +48,11 @@ func newAPI(ctx context.Context, o options) (*api, error) {
 	cfg.Accounts[0].Templates = append(cfg.Accounts[0].Templates, aliyunsim.Template{
 		Code: templateCapped, Content: "动态密码${code}，请勿转发。", Type: aliyunsim.TypeCode,
 	})
+	cfg.Accounts = append(cfg.Accounts, secondAccount(cfg.Accounts[0]))
+	for i := range cfg.Accounts {
+		cfg.Accounts[i].Templates = append(cfg.Accounts[i].Templates, mixTemplates()...)
+	}
+	cfg.Outcomes = map[string]aliyunsim.Outcome{failingSuffix: {ErrCode: "MOBILE_NOT_ON_SERVICE"}}
 	cfg.LedgerLimit = 0
 	cfg.Seed = o.seed
 	cfg.ReportURL = "http://callbacks/callback/" + callbackSecret + "/smsreport"
@@ -60,13 +66,20 @@ func newAPI(ctx context.Context, o options) (*api, error) {
 	if a.sim, err = aliyunsim.New(cfg); err != nil {
 		return nil, err
 	}
-	ln, err := net.Listen("tcp4", net.JoinHostPort(apiIP().String(), apiPort))
-	if err != nil {
-		return nil, err
+	var list []net.Listener
+	for _, port := range []string{apiPort, mixPortA, mixPortB} {
+		ln, err := net.Listen("tcp4", endpoint(port))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, ln)
 	}
-	go func() { a.done <- a.sim.Run(ctx, ln) }() // ends with ctx
+	go func() { a.done <- a.sim.Run(ctx, list[0], list[1:]...) }() // ends with ctx
 	return a, nil
 }
+
+// endpoint is where the API is.
+func endpoint(port string) string { return net.JoinHostPort(apiIP().String(), port) }
 
 func (a *api) wait() { <-a.done }
 
@@ -95,6 +108,13 @@ type balancer struct {
 	mu    sync.Mutex
 	hosts []string // guarded by mu
 	next  int      // guarded by mu
+	sick  sickness // guarded by mu
+}
+
+// sickness is how often what stands in front of the nodes answers for them, with status 503.
+type sickness struct {
+	before float64 // and no node sees the POST
+	after  float64 // although a node has taken it
 }
 
 func newBalancer() *balancer {
@@ -108,6 +128,21 @@ func (b *balancer) set(hosts []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.hosts = hosts
+}
+
+// ail has the balancer fail from now on.
+func (b *balancer) ail(s sickness) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sick = s
+}
+
+// fails chooses how one POST fails.
+func (b *balancer) fails() (before, after bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	x := rand.Float64()
+	return x < b.sick.before, x >= b.sick.before && x < b.sick.before+b.sick.after
 }
 
 // order returns the hosts in the order in which they are tried this time.
@@ -128,6 +163,10 @@ func (b *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	before, after := b.fails()
+	if before {
+		return unavailable(req), nil
+	}
 	err = fmt.Errorf("no node")
 	for _, host := range b.order() {
 		again := req.Clone(req.Context())
@@ -137,6 +176,10 @@ func (b *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 			continue
 		}
 		if resp.StatusCode < http.StatusInternalServerError {
+			if after {
+				_ = resp.Body.Close()
+				return unavailable(req), nil
+			}
 			return resp, nil
 		}
 		_ = resp.Body.Close()
@@ -145,29 +188,9 @@ func (b *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// policy is what the nodes are to do. Uncertain attempts are settled within seconds, not minutes, and what a phone
-// may not be sent is worthless soon, so that a round is over soon.
-func (a *api) policy() string {
-	return fmt.Sprintf(`signatures: [阿里云测试]
-classes:
-  notice: {resend_after: %[1]s}
-  otp: {resend_after: %[1]s, validity: 1m, on_uncertain: report, urgent: true}
-  capped: {resend_after: %[1]s, validity: 10s, on_uncertain: report, phone_limits: [{per: minute, limit: 1}]}
-templates:
-  - {code: SMS_100000003, class: notice, text: "${content}", phone_limit: false, vars: {content: {kind: free, max: 1000}}}
-  - {code: SMS_100000001, class: otp, text: "您的验证码是${code}，5分钟内有效，请勿泄露。", vars: {code: {kind: digits, min: 4, max: 6}}}
-  - {code: %[7]s, class: capped, text: "动态密码${code}，请勿转发。", vars: {code: {kind: digits, min: 4, max: 6}}}
-routes:
-  - {name: sim, kind: dysmsapi, endpoint: "%[2]s", plain: true, qps: %[3]d, workers: 32, timeout: 2s}
-accounts:
-  - {system_id: notice, password_hash: "%[4]s", binds: 100, sign_name: 阿里云测试, templates: [SMS_100000003]}
-  - {system_id: pair, password_hash: "%[4]s", binds: 100, sign_name: 阿里云测试, templates: [SMS_100000003]}
-  - {system_id: otp, password_hash: "%[4]s", binds: 100, sign_name: 阿里云测试, templates: [SMS_100000001]}
-  - {system_id: capped, password_hash: "%[4]s", binds: 100, sign_name: 阿里云测试, templates: [%[7]s]}
-  - {system_id: long, password_hash: "%[4]s", binds: 100, sign_name: 阿里云测试, templates: [SMS_100000003], validity: 15s}
-  - {system_id: submitted, password_hash: "%[4]s", binds: 100, sign_name: 阿里云测试, templates: [SMS_100000003], ack: submitted}
-  - {system_id: rated, password_hash: "%[4]s", binds: 100, sign_name: 阿里云测试, templates: [SMS_100000003], rate: %[5]d, burst: %[6]d}
-`, resendAfter, net.JoinHostPort(apiIP().String(), apiPort), apiQPS, a.password, ratedRate, ratedBurst, templateCapped)
+// unavailable is an answer that no node gave.
+func unavailable(req *http.Request) *http.Response {
+	return &http.Response{Request: req, StatusCode: http.StatusServiceUnavailable, Body: http.NoBody, Header: http.Header{}}
 }
 
 // mark is where in the ledger the next message will be.

@@ -28,13 +28,16 @@
 //	extra    has a second receipt without that excuse
 //	early    has a receipt from before its submit_sm_resp
 //	late     likewise, but the node that answered was hurt meanwhile: the others held it for dead, and its sessions too
-//	wrong    has a receipt that names nothing, or something else than the first one
+//	wrong    has a receipt that names nothing, or something else than the first one, or not what became of it
 //	limits   was accepted above an account's rate, or refused by the API because a phone had had enough
 //	errs     was refused, or its connection was cut, on a node that nobody hurt
 //
 // and all but "again" and "late" and, in scenes that are not quiet, "errs" must be 0. The outage is
 // the longest time for which an ESME waited for its submit_sm_resp on a node that nobody hurt or, where all were hurt,
 // for which no node accepted anything.
+//
+// The scene mix has no node hurt: the API does for --mix (a minute) all that it can do to its users, at once, under traffic
+// of all classes by two routes (mix.go). It is played once, whatever --rounds says.
 //
 // Clocks are not moved: time namespaces do not have the clock that matters, and what replaces libc's reaches no Go
 // program. cluster's own tests do that.

@@ -24,6 +24,7 @@ type options struct {
 	only    string // regular expression; empty = all
 	skip    string // likewise; empty = none
 	long    bool
+	mix     time.Duration
 	load    float64
 	seed    uint64
 	keep    string
@@ -74,6 +75,7 @@ func parse() options {
 	flag.StringVar(&o.only, "only", "", "only scenes that match this regular expression")
 	flag.StringVar(&o.skip, "skip", "", "not the scenes that match this one")
 	flag.BoolVar(&o.long, "long", false, "also the scenes that take long")
+	flag.DurationVar(&o.mix, "mix", time.Minute, "how long the scene mix lasts")
 	flag.Float64Var(&o.load, "load", 1, "factor of all rates")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the choices that are left to chance")
 	flag.StringVar(&o.keep, "keep", "", "keep logs and disks in this directory, also after success")

@@ -65,7 +65,8 @@ func newNode(ctx context.Context, bin programs, dir string, index int, ns *names
 	n.admin = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DialContext: ns.dial, DisableKeepAlives: true,
 	}}
-	return n, errors.Join(n.configure(), os.WriteFile(filepath.Join(n.home, "key"), []byte("sim-key\nsim-secret\n"), 0o600))
+	return n, errors.Join(n.configure(), os.WriteFile(filepath.Join(n.home, "key"), []byte("sim-key\nsim-secret\n"), 0o600),
+		os.WriteFile(filepath.Join(n.home, "second"), []byte("second-key\nsecond-secret\n"), 0o600))
 }
 
 func (n *node) configFile() string { return filepath.Join(n.home, "node.yaml") }
@@ -89,11 +90,11 @@ http: {listen: "%s"}
 callback: {listen: "%s", secret: "%s"}
 cluster: {listen: "%s", cluster_id: ct, bootstrap: %t, tls: {cert_file: "%[9]s.crt", key_file: "%[9]s.key", ca_file: "%[10]s"}}
 policy: {file: "%s"}
-credentials: {default: {source: file, file: "%s"}}
+credentials: {default: {source: file, file: "%[12]s"}, second: {source: file, file: "%[13]s"}}
 drain_time: 5s
 log: {level: info, format: text}
 `, n.id, filepath.Join(n.disk.dir, "data"), at(smppPort), adminAddr, at(callbackPort), callbackSecret,
-		at(clusterPort), n.founds, filepath.Join(certs, n.id), filepath.Join(certs, "ca.crt"), policy, filepath.Join(n.home, "key"))
+		at(clusterPort), n.founds, filepath.Join(certs, n.id), filepath.Join(certs, "ca.crt"), policy, filepath.Join(n.home, "key"), filepath.Join(n.home, "second"))
 }
 
 // status is what GET /v1/cluster says.

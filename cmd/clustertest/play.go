@@ -84,11 +84,15 @@ func chosen(o options) ([]scene, error) {
 // scene plays all rounds of a scene. Its error ends the run: nothing can be played any more.
 func (p *player) scene(ctx context.Context, s scene) error {
 	row := p.report.row(s)
-	for i := range p.options.rounds {
+	rounds := p.options.rounds
+	if s.mixed {
+		rounds = 1
+	}
+	for i := range rounds {
 		if err := p.need(ctx); err != nil {
 			return err
 		}
-		r := &round{cluster: p.cluster, book: p.book, random: p.random}
+		r := &round{cluster: p.cluster, book: p.book, random: p.random, span: p.options.mix}
 		t, err := r.play(ctx, s, p.options.load)
 		if ctx.Err() != nil {
 			return ctx.Err()

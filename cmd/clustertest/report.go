@@ -61,6 +61,9 @@ func (w *row) enter(number int, r *round, t tally, err error) {
 	if r.stall >= stalled {
 		fmt.Printf(" (the machine stood still for %s)", r.stall.Round(10*time.Millisecond))
 	}
+	if w.scene.mixed {
+		fmt.Printf(" delivered %.1f%% unknown %d", 100*t.share(), t.unknown)
+	}
 	fmt.Println()
 	if word != "FAIL" {
 		return

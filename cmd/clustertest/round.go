@@ -27,6 +27,7 @@ type round struct {
 	book    *book
 	traffic *traffic
 	random  *rand.Rand
+	span    time.Duration // of a scene that lasts as long as the command line says
 	number  int
 
 	hurt     []disturbance
@@ -44,6 +45,7 @@ type scene struct {
 	core  bool // is also played where there is time for few
 	long  bool // takes more than some seconds a round
 	quiet bool // ESMEs of nodes that are not hurt must notice nothing
+	mixed bool // with traffic of its own, once, and to be drained for long: see mix.go
 	play  func(ctx context.Context, r *round) error
 }
 
@@ -90,7 +92,7 @@ func (r *round) play(ctx context.Context, s scene, load float64) (tally, error) 
 	c.lab.probe.take()
 	r.number = r.book.begin()
 	since, limited := c.lab.api.mark(), c.lab.api.limitControls()
-	r.traffic = startTraffic(ctx, c, r.book, load)
+	r.traffic = startTraffic(ctx, c, r.book, s, load)
 	defer r.traffic.close()
 	err := r.flow(ctx)
 	if err == nil {
@@ -106,13 +108,18 @@ func (r *round) play(ctx context.Context, s scene, load float64) (tally, error) 
 		c.dump(ctx)
 		return tally{}, fmt.Errorf("after the fault: %w", err)
 	}
-	err = r.settle(ctx)
+	err = r.settle(ctx, s)
 	r.traffic.close()
 	err = errors.Join(err, r.endings())
 	entries := c.lab.api.entries(since)
 	t := r.book.judge(r.number, byKey(entries), r.hurt)
 	t.callsPerSecond = mostCalls(entries)
-	t.overPhone = c.lab.api.limitControls() - limited
+	if !s.mixed { // the faults are such refusals, too
+		t.overPhone = c.lab.api.limitControls() - limited
+	}
+	if s.mixed && t.share() < mixLeast {
+		err = errors.Join(err, fmt.Errorf("only %.1f%% was delivered", 100*t.share()))
+	}
 	r.measure()
 	r.stall = c.lab.probe.take()
 	return t, err
@@ -140,7 +147,7 @@ func (r *round) flow(ctx context.Context) error {
 }
 
 // settle waits until everything that was accepted has its receipt.
-func (r *round) settle(ctx context.Context) error {
+func (r *round) settle(ctx context.Context, s scene) error {
 	r.heal(r.cluster.nodes...)
 	if err := pause(ctx, goOn); err != nil {
 		return err
@@ -154,7 +161,11 @@ func (r *round) settle(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return r.drained(ctx, drainWithin, func() error {
+	within := drainWithin
+	if s.mixed {
+		within = mixDrain
+	}
+	return r.drained(ctx, within, func() error {
 		if _, receipts := r.book.waiting(); receipts > 0 {
 			return fmt.Errorf("%d receipts missing", receipts)
 		}

@@ -44,6 +44,7 @@ func scenes() []scene {
 		{name: "loss 30%", nodes: 3, play: between(4*second, condition{loss: 0.3})},
 		{name: "delay 100±50ms", nodes: 3, play: between(4*second, condition{delay: 100 * time.Millisecond, jitter: 50 * time.Millisecond})},
 		{name: "unsound API, kill leader", core: true, nodes: 1, play: unsoundAPI},
+		{name: "mix", core: true, nodes: 1, quiet: true, mixed: true, play: mix},
 		{name: "rolling restart", core: true, nodes: 1, quiet: true, play: rollingRestart},
 		{name: "transfer", nodes: 3, quiet: true, play: transfer},
 		{name: "join and leave", nodes: 3, quiet: true, play: joinAndLeave},

@@ -59,15 +59,21 @@ type esme struct {
 }
 
 // startTraffic lets a fleet loose on the nodes: several accounts, all on all nodes.
-func startTraffic(ctx context.Context, c *cluster, b *book, load float64) *traffic {
+func startTraffic(ctx context.Context, c *cluster, b *book, s scene, load float64) *traffic {
 	ctx, cancel := context.WithCancel(ctx)
-	t := &traffic{book: b, load: load, cancel: cancel, longs: &longs{book: b}, capped: &capped{book: b}}
+	t := &traffic{book: b, load: load, cancel: cancel, longs: &longs{book: b, account: "long"},
+		capped: &capped{book: b, account: "capped", text: "动态密码%s，请勿转发。"}}
 	for _, n := range c.nodes {
 		t.addrs = append(t.addrs, n.smppAddr)
 	}
 	t.longs.queues = make([][]waiting, len(c.nodes))
+	fleet := t.fleet
+	if s.mixed {
+		t.longs.account, t.capped.account, t.capped.text = "mix-long", "mix-capped", "支付码%s，请勿转发。"
+		fleet = t.mixFleet
+	}
 	for home := range c.nodes {
-		for _, e := range t.fleet(home) {
+		for _, e := range fleet(home) {
 			t.running.Go(func() { e.run(ctx) })
 		}
 	}
@@ -84,7 +90,7 @@ func (t *traffic) fleet(home int) []*esme {
 	tx.kind, rx.kind = smpp.Transmitter, smpp.Receiver
 	return []*esme{
 		trx("notice", 30, t.text("notice")), trx("notice", 30, t.text("notice")), tx, rx,
-		trx("otp", 15, t.code("otp")), trx("submitted", 10, t.text("submitted")),
+		trx("otp", 15, t.code("otp", "您的验证码是%s，5分钟内有效，请勿泄露。")), trx("submitted", 10, t.text("submitted")),
 		trx("rated", 15, t.text("rated")), trx("capped", 1.5, t.capped.next),
 		trx("long", 6, func() (*part, *smpp.SubmitSM) { return t.longs.next(home) }),
 	}
@@ -92,19 +98,24 @@ func (t *traffic) fleet(home int) []*esme {
 
 // text is a source of short texts.
 func (t *traffic) text(account string) func() (*part, *smpp.SubmitSM) {
+	return t.textTo(account, phone)
+}
+
+// textTo is a source of short texts for the phones that to says.
+func (t *traffic) textTo(account string, to func(n int) string) func() (*part, *smpp.SubmitSM) {
 	return func() (*part, *smpp.SubmitSM) {
 		n := t.book.number()
-		m := t.book.compose(account, phone(n), fmt.Sprintf("message %08d", n), 1)
+		m := t.book.compose(account, to(n), fmt.Sprintf("message %08d", n), 1)
 		return m.parts[0], submits(m, m.content, smpp.DataCodingDefault)[0]
 	}
 }
 
 // code is a source of one-time codes.
-func (t *traffic) code(account string) func() (*part, *smpp.SubmitSM) {
+func (t *traffic) code(account, text string) func() (*part, *smpp.SubmitSM) {
 	return func() (*part, *smpp.SubmitSM) {
 		n := t.book.number()
 		m := t.book.compose(account, phone(n), fmt.Sprintf("%06d", n%1_000_000), 1)
-		return m.parts[0], submits(m, "您的验证码是"+m.content+"，5分钟内有效，请勿泄露。", smpp.DataCodingUCS2)[0]
+		return m.parts[0], submits(m, fmt.Sprintf(text, m.content), smpp.DataCodingUCS2)[0]
 	}
 }
 
@@ -114,10 +125,12 @@ func phone(n int) string { return fmt.Sprintf("139%08d", n) }
 // capped is a source of one-time codes of which each phone gets three at once, through different nodes: the
 // API allows one a minute.
 type capped struct {
-	book  *book
-	mu    sync.Mutex
-	phone string // guarded by mu
-	count int    // guarded by mu
+	book    *book
+	account string
+	text    string
+	mu      sync.Mutex
+	phone   string // guarded by mu
+	count   int    // guarded by mu
 }
 
 func (c *capped) next() (*part, *smpp.SubmitSM) {
@@ -129,17 +142,18 @@ func (c *capped) next() (*part, *smpp.SubmitSM) {
 	c.count++
 	to := c.phone
 	c.mu.Unlock()
-	m := c.book.compose("capped", to, fmt.Sprintf("%06d", n%1_000_000), 1)
-	sm := submits(m, "动态密码"+m.content+"，请勿转发。", smpp.DataCodingUCS2)[0]
+	m := c.book.compose(c.account, to, fmt.Sprintf("%06d", n%1_000_000), 1)
+	sm := submits(m, fmt.Sprintf(c.text, m.content), smpp.DataCodingUCS2)[0]
 	sm.ValidityPeriod = "000000000004000R" // 4 s (SMPP 3.4, 7.1.1): those that the phone may not get are over soon
 	return m.parts[0], sm
 }
 
 // longs are texts in parts, whose parts go over different nodes.
 type longs struct {
-	book   *book
-	mu     sync.Mutex
-	queues [][]waiting // guarded by mu; by home of the ESME that submits it
+	book    *book
+	account string
+	mu      sync.Mutex
+	queues  [][]waiting // guarded by mu; by home of the ESME that submits it
 }
 
 // waiting is a part that another ESME is to submit.
@@ -155,7 +169,7 @@ func (l *longs) next(home int) (*part, *smpp.SubmitSM) {
 	if len(l.queues[home]) == 0 {
 		const parts = 3
 		n := l.book.number()
-		m := l.book.compose("long", phone(n), longContent(n), parts)
+		m := l.book.compose(l.account, phone(n), longContent(n), parts)
 		for i, sm := range submits(m, m.content, smpp.DataCodingDefault) {
 			at := (home + i) % len(l.queues)
 			l.queues[at] = append(l.queues[at], waiting{m.parts[i], sm})

@@ -40,6 +40,7 @@ type tally struct {
 	errorsOthers, cutOther int // submit_sm on nodes that were not hurt: errors; connections that ended first
 	overRate, overPhone    int
 	callsPerSecond         int // the most
+	delivered, unknown     int // submit_sm by the state in their first receipt
 	examples               []string
 }
 
@@ -79,6 +80,7 @@ func (b *book) judge(round int, sent map[string][]aliyunsim.Entry, hurt []distur
 			t.message(m, len(sent[m.key()]))
 			for _, p := range m.parts {
 				t.part(p, hurt)
+				t.truth(p, sent[m.key()])
 			}
 		}
 	}
@@ -131,7 +133,7 @@ func (t *tally) part(p *part, hurt []disturbance) {
 		if len(p.receipts) > 0 {
 			t.ghosts++
 		}
-		if !(p.of.account == "rated" && p.status == smpp.StatusThrottled) && !disturbed(hurt, p.session.node, p.sent, p.answered) {
+		if !p.mayBeRefused() && !disturbed(hurt, p.session.node, p.sent, p.answered) {
 			t.errorsOthers++
 			t.example("error on a node not hurt", p)
 		}
@@ -151,6 +153,39 @@ func (t *tally) part(p *part, hurt []disturbance) {
 	}
 	t.receipts(p, hurt)
 }
+
+// mayBeRefused reports whether an error is an answer like any other: over the account's rate, or the API's.
+func (p *part) mayBeRefused() bool {
+	return p.of.account == "rated" && p.status == smpp.StatusThrottled || p.of.account == "mix-submitted"
+}
+
+// truth judges whether the first receipt of an accepted submit_sm says what became of a message that was sent once. UNKNOWN
+// is true of every message whose class does not resend.
+func (t *tally) truth(p *part, sent []aliyunsim.Entry) {
+	if p.answer != accepted || len(p.receipts) == 0 {
+		return
+	}
+	state := p.receipts[0].state
+	switch state {
+	case smpp.StateDelivered:
+		t.delivered++
+	case smpp.StateUnknown:
+		t.unknown++
+	}
+	if len(sent) != 1 || state == smpp.StateUnknown && slices.Contains(reportUncertain(), p.of.account) {
+		return
+	}
+	if (state == smpp.StateDelivered) != (sent[0].ErrCode == "DELIVERED") {
+		t.wrong++
+		t.example(fmt.Sprintf("sent with result %s, receipt says %v", sent[0].ErrCode, state), p)
+	}
+}
+
+// reportUncertain are the accounts of whose messages nobody may ever know whether they were sent.
+func reportUncertain() []string { return []string{"otp", "capped", "mix-code", "mix-capped"} }
+
+// share is what part of the accepted submit_sm was delivered.
+func (t *tally) share() float64 { return float64(t.delivered) / float64(max(1, t.accepted)) }
 
 // receipts judges the receipts of an accepted submit_sm.
 func (t *tally) receipts(p *part, hurt []disturbance) {
@@ -306,17 +341,19 @@ func (t *tally) add(o tally) {
 	t.cutOther += o.cutOther
 	t.overRate += o.overRate
 	t.overPhone += o.overPhone
+	t.delivered += o.delivered
+	t.unknown += o.unknown
 	t.callsPerSecond = max(t.callsPerSecond, o.callsPerSecond)
 	t.examples = append(t.examples, o.examples...)
 }
 
 // longestWait is the longest that an ESME waited for an ESME_ROK on a node that nobody hurt meanwhile, and when that
-// began. Account submitted is left out: it waits for the API.
+// began. Accounts with ack submitted are left out: they wait for the API.
 func (b *book) longestWait(round int, hurt []disturbance) (longest time.Duration, from time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.messages {
-		if m.round != round || m.account == "submitted" {
+		if m.round != round || strings.HasSuffix(m.account, "submitted") {
 			continue
 		}
 		for _, p := range m.parts {

@@ -61,8 +61,18 @@ func (s *story) receipt(m *message, on *session, at int, state smpp.MessageState
 	}
 }
 
-func (s *story) execute(m *message) {
-	s.sent = append(s.sent, aliyunsim.Entry{Phone: "86" + m.phone, Params: `{"content":"` + m.content + `"}`})
+func (s *story) execute(m *message) { s.end(m, "DELIVERED") }
+
+// end has m sent, and reported with an err_code.
+func (s *story) end(m *message, errCode string) {
+	s.sent = append(s.sent, aliyunsim.Entry{Phone: "86" + m.phone, Params: `{"content":"` + m.content + `"}`, ErrCode: errCode})
+}
+
+// told is a message that was sent with a result, and of which the ESME was told a state.
+func (s *story) told(account, errCode string, state smpp.MessageState) {
+	m := s.ok(s.submit(account, s.session(0, 0), 0, 1), 10)
+	s.end(m, errCode)
+	s.receipt(m, m.parts[0].session, 500, state)
 }
 
 // good is a message with which all is well.
@@ -141,6 +151,16 @@ var verdicts = []struct {
 		s.book.answered(m.parts[1], smpp.StatusSysErr, "")
 		s.execute(m)
 	}, func(t *tally) int { return t.ghosts }, true},
+	{"delivered, and the ESME was told that it expired", func(s *story) { s.told("notice", "DELIVERED", smpp.StateExpired) },
+		func(t *tally) int { return t.wrong }, true},
+	{"not delivered, and the ESME was told that it was", func(s *story) { s.told("notice", "MB:1", smpp.StateDelivered) },
+		func(t *tally) int { return t.wrong }, true},
+	{"unknown, where nobody asks again", func(s *story) { s.told("otp", "DELIVERED", smpp.StateUnknown) },
+		func(t *tally) int { return t.unknown }, false},
+	{"unknown, where it was to be sent again", func(s *story) { s.told("notice", "DELIVERED", smpp.StateUnknown) },
+		func(t *tally) int { return t.wrong }, true},
+	{"not delivered, and the ESME was told so", func(s *story) { s.told("notice", "MB:1", smpp.StateUndeliverable) },
+		func(t *tally) int { return t.accepted }, false},
 	{"above the account's rate", func(s *story) {
 		for range ratedBurst + 2 {
 			m := s.ok(s.submit("rated", s.session(0, 0), 0, 1), 10)
