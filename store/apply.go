@@ -176,6 +176,10 @@ func (t *txn) applyCommand(index uint64, kind Kind, body []byte) (Result, error)
 		return t.purge(c), nil
 	case *Replace:
 		return t.replace(c), nil
+	case *Put:
+		return t.putRecords(c), nil
+	case *Incoming:
+		return t.incoming(c), nil
 	}
 	return t.applyNodeCommand(index, c)
 }

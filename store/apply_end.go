@@ -6,7 +6,8 @@ import "slices"
 type end struct {
 	ending Ending
 	err    string
-	doneAt int64 // by the report's own time; 0 = now
+	code   string // what the API said
+	doneAt int64  // by the report's own time; 0 = now
 
 	// answers: it was surely not sent. A submit_sm_resp that still waits for an outcome says so.
 	answers bool
@@ -52,15 +53,15 @@ func (t *txn) final(n Number, was *Status, e end) {
 	}
 	next.Refused = e.answers && e.ending != EndDelivered && t.at < v.answerBy
 	if !next.Refused && e.wanted(n, &v) {
-		next.Receipt = t.queueReceipt(n, raw, &next)
+		next.Receipt = t.queueReceipt(n, raw, &next, e.code)
 	}
 	if v.digest != nil && (next.Refused || e.ending != EndDelivered && e.ending != EndUnknown) {
 		t.forget(n, &v, was.AcceptedAt) // it was not delivered: the same message may come again
 	}
-	if v.flags&hasTexts != 0 && v.flags&flagKeepText == 0 {
-		erased, err := eraseTexts(t.arena.empty(len(raw)), raw, &v)
+	if erase := v.flags&hasTexts != 0 && v.flags&flagKeepText == 0; erase || e.code != "" {
+		kept, err := finished(t.arena.empty(len(raw)+2+len(e.code)), raw, &v, erase, e.code)
 		t.fail(err)
-		t.put(bktMessages, key8(uint64(n)), erased)
+		t.put(bktMessages, key8(uint64(n)), kept)
 	}
 	if was.Counted {
 		t.meter(OpenKey(string(v.account))).release(t)
@@ -76,7 +77,7 @@ func (t *txn) final(n Number, was *Status, e end) {
 
 // queueReceipt puts the receipt of message n into its account's outbox. It goes by the message_id
 // that the ESME was given, which is the head's in a group.
-func (t *txn) queueReceipt(n Number, raw []byte, s *Status) (seq uint64) {
+func (t *txn) queueReceipt(n Number, raw []byte, s *Status, code string) (seq uint64) {
 	m, err := decodeMessage(raw)
 	if err != nil {
 		t.fail(err)
@@ -86,13 +87,13 @@ func (t *txn) queueReceipt(n Number, raw []byte, s *Status) (seq uint64) {
 	r := Receipt{
 		Seq: t.meta.nextReceipt, Account: m.Account, Number: n, Shape: m.Shape, Echo: m.Echo, Origin: m.Origin,
 		Source: m.Source, Dest: m.Dest, ServiceType: m.ServiceType, DataCoding: m.DataCoding, ESMClass: m.ESMClass,
-		Ending: s.Ending, Err: s.Err, AcceptedAt: s.AcceptedAt, DoneAt: s.DoneAt, QueuedAt: t.at,
+		Ending: s.Ending, Err: s.Err, Code: code, AcceptedAt: s.AcceptedAt, DoneAt: s.DoneAt, QueuedAt: t.at,
 	}
 	if m.Grouped {
 		r.Number = t.head(n)
 	}
 	t.put(bktOutbox, outboxKey(r.Account, r.Seq), appendReceipt(t.arena.empty(192), &r))
-	t.view.queued(r.Account, 1)
+	t.view.queued(r.Account, 1, 0)
 	return r.Seq
 }
 
@@ -175,7 +176,7 @@ func (t *txn) deliveryReport(d *DeliveryReport) ReportCode {
 	if a, ok := t.attempt(d.Attempt); !ok || !a.has(d.Number) {
 		return ReportMismatch
 	}
-	t.final(d.Number, &was, end{ending: d.Ending, err: d.Err, doneAt: d.DoneAt})
+	t.final(d.Number, &was, end{ending: d.Ending, err: d.Err, code: d.Code, doneAt: d.DoneAt})
 	t.view.touch(WatchOutcome)
 	return ReportApplied
 }
@@ -249,16 +250,21 @@ func (t *txn) early(n Number, s *Status) bool {
 // delivered applies a Delivered.
 func (t *txn) delivered(c *Delivered) *DeliveredResult {
 	r := &DeliveredResult{}
+	incoming := 0
 	for _, seq := range c.Seqs {
 		k := outboxKey(c.Account, seq)
-		if t.get(bktOutbox, k) == nil {
+		entry := t.get(bktOutbox, k)
+		if entry == nil {
 			continue
+		}
+		if incomingEntry(entry) {
+			incoming++
 		}
 		t.del(bktOutbox, k)
 		r.Applied++
 	}
 	if r.Applied > 0 {
-		t.view.queued(c.Account, -r.Applied)
+		t.view.queued(c.Account, -r.Applied, -incoming)
 	}
 	return r
 }

@@ -27,7 +27,7 @@ func (t *txn) beginAttempt(a *BeginAttempt, sets []chargeSet) BegunAttempt {
 			return begun
 		}
 	}
-	record := attemptRecord{epoch: t.meta.epoch, begun: t.at, route: a.Route}
+	record := attemptRecord{epoch: t.meta.epoch, begun: t.at, route: a.Route, template: a.Template}
 	for i := range a.Members {
 		begun.Members[i] = t.beginMember(a, &a.Members[i], id, &record, sets)
 	}
@@ -65,7 +65,7 @@ func (t *txn) beginMember(a *BeginAttempt, m *BeginMember, id AttemptID, record 
 		set.add(t)
 	}
 	record.members = append(record.members, memberRecord{
-		number: m.Number, phone: m.Phone, sends: t.meta.nextSend - first, firstSend: first + 1,
+		number: m.Number, phone: m.Phone, segments: m.Segments, sends: t.meta.nextSend - first, firstSend: first + 1,
 	})
 	if status.Attempt != 0 {
 		t.bizDone(status.Attempt) // an answer may have come late, when it was to be sent again
@@ -161,7 +161,7 @@ func (t *txn) applyOutcome(o *Outcome, a *attemptRecord, m *memberRecord, was *S
 	case OutcomeAccepted:
 		next.State, next.Action, next.DueAt = StateSent, ActionReport, o.DueAt
 	case OutcomeRejected:
-		t.final(m.number, was, end{ending: o.Ending, err: o.Err, answers: true})
+		t.final(m.number, was, end{ending: o.Ending, err: o.Err, code: o.Code, answers: true})
 		return
 	case OutcomeRetry:
 		t.giveBackMember(a, m)
@@ -221,7 +221,7 @@ func (t *txn) found(c *Found) *FoundResult {
 	for i := range c.Items {
 		it := &c.Items[i]
 		was, ok := t.status(it.Number)
-		if !ok || was.State != StateUncertain || was.Revision != it.Revision {
+		if !ok || was.Revision != it.Revision || was.State != StateUncertain && !it.polls(&was) {
 			continue
 		}
 		next := was
@@ -235,11 +235,16 @@ func (t *txn) found(c *Found) *FoundResult {
 			next.Action, next.DueAt = t.retry(it.Number, it.DueAt)
 		}
 		t.move(it.Number, &was, next)
-		t.view.touch(WatchOutcome)
+		if was.State == StateUncertain {
+			t.view.touch(WatchOutcome)
+		}
 		r.Applied++
 	}
 	return r
 }
+
+// polls reports whether the item only says when a sent message is looked at again.
+func (it *FoundItem) polls(s *Status) bool { return s.State == StateSent && !it.Sent && !it.Retry }
 
 // giveBackCharges undoes the charges on the phone of one member of an attempt, and reports whether it had
 // others.

@@ -186,8 +186,9 @@ func TestVersionGates(t *testing.T) {
 		} else if gated && h.sum() != want {
 			t.Errorf("%T at version 1 changed the file", c)
 		}
-		if c.kind() >= KindNodeDown && c.kind() != KindRaise && Since(c) != 2 {
-			t.Errorf("%T needs version %d, want 2", c, Since(c))
+		want2 := c.kind() >= KindNodeDown && c.kind() <= KindRecover && c.kind() != KindRaise
+		if want2 && Since(c) != 2 || c.kind() > KindRecover && Since(c) != 3 {
+			t.Errorf("%T needs version %d", c, Since(c))
 		}
 	}
 	h := newHarness(t)
@@ -226,7 +227,7 @@ func TestFileOfALaterVersionIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Open(h.path, Options{NoSync: true, MmapSize: testMmap})
-	if !errors.Is(err, ErrVersion) || !strings.Contains(fmt.Sprint(err), "cluster version 3 is in force, this program knows versions up to 2") {
+	if !errors.Is(err, ErrVersion) || !strings.Contains(fmt.Sprint(err), "cluster version 4 is in force, this program knows versions up to 3") {
 		t.Errorf("opened: %v", err)
 	}
 	if after, err := os.ReadFile(h.path); err != nil || !bytes.Equal(before, after) {

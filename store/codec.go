@@ -11,6 +11,7 @@ import (
 // and the policy let through.
 const (
 	maxErr       = 8                  // a receipt's err
+	maxCode      = 64                 // what the API said
 	maxString    = 4096               // names, addresses, keys
 	maxSubmitted = 1 << 18            // a submitted text: 65,535 octets of GSM 7-bit as UTF-8 fit
 	maxText      = 255 * maxSubmitted // a joined text

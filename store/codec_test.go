@@ -57,7 +57,7 @@ func TestDecodeIsStrict(t *testing.T) {
 	bad := map[string][]byte{
 		"format":          {2, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		"kind 0":          {1, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-		"kind 21":         {1, 21, 0, 0, 0, 0, 0, 0, 0, 0},
+		"kind 23":         {1, 23, 0, 0, 0, 0, 0, 0, 0, 0},
 		"time":            {1, 8, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		"overlong number": {1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0},
 		"boolean":         {1, 13, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 0, 0},
@@ -127,6 +127,8 @@ func TestViewAgreesWithMessage(t *testing.T) {
 	for range 2000 {
 		var m Message
 		fill(rnd, reflect.ValueOf(&m).Elem())
+		code := m.Code
+		m.Code = ""
 		raw := appendMessage(nil, &m)
 		v, err := viewMessage(raw)
 		if err != nil {
@@ -135,14 +137,29 @@ func TestViewAgreesWithMessage(t *testing.T) {
 		if string(v.account) != m.Account || v.policy != m.PolicyVersion || v.segment != m.Segment || v.sendAt != m.SendAt || v.expires != m.Expires {
 			t.Fatalf("view %+v of %+v", v, m)
 		}
-		erased, err := eraseTexts(nil, raw, &v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := decodeMessage(erased)
-		m.Text, m.Params = "", ""
-		if err != nil || !reflect.DeepEqual(got, m) {
-			t.Fatalf("erased: %v\n got %+v\nwant %+v", err, got, m)
+		final := m
+		final.Code = code
+		for _, erase := range []bool{false, true} {
+			b, err := finished(nil, raw, &v, erase, code)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if erase {
+				final.Text, final.Params = "", ""
+			}
+			got, err := decodeMessage(b)
+			if err != nil || !reflect.DeepEqual(got, final) || string(b) != string(appendMessage(nil, &final)) {
+				t.Fatalf("final: %v\n got %+v\nwant %+v", err, got, final)
+			}
+			if code == "" {
+				continue
+			}
+			if _, err := viewMessage(b); !errors.Is(err, errCodec) {
+				t.Fatalf("accepted with a code: %v", err)
+			}
+			if _, err := decodeAccepted(b); !errors.Is(err, errCodec) {
+				t.Fatalf("accepted with a code: %v", err)
+			}
 		}
 		for n := range len(raw) {
 			_, err1 := viewMessage(raw[:n])
@@ -215,15 +232,21 @@ func TestGoldenRecords(t *testing.T) {
 	for i, v := range []any{&m, &r, &d, &p, &b} {
 		fill(rand.New(rand.NewPCG(uint64(i), 2)), reflect.ValueOf(v).Elem()) // each its own: a new field changes one line
 	}
+	r.Incoming, r.Text = false, ""
+	heard := Receipt{
+		Seq: 7, Account: "shop", Incoming: true, Text: "退订", Source: Address{1, 1, "8613800000000"}, Dest: Address{5, 0, "10690000"},
+		ServiceType: "CMT", AcceptedAt: t0, QueuedAt: t0 + 1,
+	}
 	full := message("shop")
 	full.Wants, full.Urgent, full.Preferred, full.OneReceipt, full.Grouped, full.Shape, full.KeepText = WantsFailure, true, true, true, true, ShapeDec10, true
 	full.PolicyVersion, full.SendAt, full.Expires, full.AnswerBy, full.DedupeFor = 1, t0+1, t0+2, t0+3, 4
 	full.Digest, full.Echo, full.Segment, full.Parts = [16]byte{15: 1}, "\x02\x04\x00\x02\x00\x01", Segment{Ref: 1, Total: 2, Seq: 1}, []Number{7, 8}
+	full.Code = "DELIVERED"
 	st = Status{
 		State: StateRetry, Revision: 9, Attempt: 3, Tries: 2, Ending: EndUnknown, Err: "099", Counted: true, Action: ActionSend, Whole: 4,
-		Receipt: 5, Refused: true, Alone: true, AcceptedAt: t0, ChangedAt: t0 + 1, DueAt: t0 + 2, DoneAt: t0 + 3,
+		Receipt: 5, Refused: true, Alone: true, Booked: true, AcceptedAt: t0, ChangedAt: t0 + 1, DueAt: t0 + 2, DoneAt: t0 + 3,
 	}
-	a := attemptRecord{epoch: 1, begun: t0, route: "main", bizID: "b^0", members: []memberRecord{{1, "13800000000", 2, 7}, {2, "13900000000", 0, 0}}}
+	a := attemptRecord{epoch: 1, begun: t0, route: "main", template: "SMS_1", bizID: "b^0", members: []memberRecord{{1, "13800000000", 3, 2, 7}, {2, "13900000000", 0, 0, 0}}}
 	met := &meter{}
 	tx := &txn{machine: &machine{}, at: t0}
 	met.add(tx, &Charge{Amount: 1, Rules: []Rule{
@@ -243,6 +266,7 @@ func TestGoldenRecords(t *testing.T) {
 		{"key token", tokenKey("n1", 7, 8)}, {"key bind", bindKey(b.key())}, {"key parts", partsKey(&m, 7)},
 		{"message with all fields", appendMessage(nil, &full)}, {"key member", memberKey(7)}, {"key head", headKey(7)}, {"key recent", recentKey(t0, 7)},
 		{"key due of an account", dueKey(ActionUrgent, "shop", t0, 7)},
+		{"incoming", appendReceipt(nil, &heard)}, {"record", appendRecord(nil, t0, []byte("{}"))}, {"key record", recordKey("optout", "shop\x00138")},
 	}
 	var lines []string
 	for _, r := range records {
@@ -262,6 +286,12 @@ func TestGoldenRecords(t *testing.T) {
 	}
 	if got, err := decodeReceipt(r.Account, r.Seq, records[3].b); err != nil || got != r {
 		t.Errorf("receipt: %+v, %v", got, err)
+	}
+	if got, err := decodeReceipt("shop", 7, appendReceipt(nil, &heard)); err != nil || got != heard {
+		t.Errorf("incoming: %+v, %v", got, err)
+	}
+	if got, err := decodeRecord(recordKey("optout", "shop\x00138"), appendRecord(nil, t0, []byte("{}"))); err != nil || !reflect.DeepEqual(got, Record{"optout", "shop\x00138", []byte("{}"), t0}) {
+		t.Errorf("record: %+v, %v", got, err)
 	}
 	if got, at, err := decodeOrphan(records[4].b); err != nil || got != d || at != t0 {
 		t.Errorf("orphan: %+v, %v", got, err)

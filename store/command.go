@@ -26,6 +26,8 @@ const (
 	KindMark      Kind = 18
 	KindVerify    Kind = 19
 	KindRecover   Kind = 20
+	KindPut       Kind = 21
+	KindIncoming  Kind = 22
 )
 
 // A Command is one entry of Raft's log. Its time is not in it: the leader stamps the envelope
@@ -62,9 +64,10 @@ type Begin struct {
 
 // A BeginAttempt is one call of the API.
 type BeginAttempt struct {
-	Route   string
-	CallBy  int64 // Unix ms at which an unfinished attempt becomes uncertain
-	Members []BeginMember
+	Route    string
+	Template string // TemplateCode of the call, for DayCount; "" = it has none
+	CallBy   int64  // Unix ms at which an unfinished attempt becomes uncertain
+	Members  []BeginMember
 
 	// Charges is what the call costs as a whole: the route's rate, for instance. It is an index into
 	// Begin.Charges, -1 = nothing, and its keys are not those of the members' charges. It is charged once,
@@ -81,7 +84,8 @@ type BeginMember struct {
 	Number   Number
 	Revision uint32
 	Phone    string
-	Charges  int // index into Begin.Charges; -1 = none
+	Segments uint8 // what the API will bill it as, for DayCount; 0 = not known
+	Charges  int   // index into Begin.Charges; -1 = none
 }
 
 // Finish records what the API answered. Result: FinishResult.
@@ -95,6 +99,7 @@ type Outcome struct {
 	DueAt   int64  // accepted: when to give up on the report; retry: next try; uncertain: first query
 	Ending  Ending // OutcomeRejected
 	Err     string // rejected: the receipt's err
+	Code    string // rejected: what the API said, up to 64 octets; kept as Message.Code and Receipt.Code
 	Alone   bool   // OutcomeRetry: the members go alone from now on, see Status.Alone
 }
 
@@ -123,14 +128,17 @@ type DeliveryReport struct {
 	Phone   string    // kept with orphans
 	Ending  Ending
 	Err     string
+	Code    string // what the API said, up to 64 octets; kept as Message.Code and Receipt.Code
 	DoneAt  int64  // Unix ms, the report's own time
 	Orphan  uint64 // id of the orphan this report was kept as; removed when it applies. 0 = none
 }
 
-// Found resolves uncertain attempts after a query of the API. Result: FoundResult.
+// Found resolves uncertain attempts after a query of the API, and says when a sent message without a report is
+// to be looked at again. Result: FoundResult.
 type Found struct{ Items []FoundItem }
 
-// A FoundItem is what was found out about one message of an uncertain attempt.
+// A FoundItem is what was found out about one message of an uncertain attempt. To a message in StateSent it
+// applies when it is neither Sent nor Retry: then only DueAt moves.
 type FoundItem struct {
 	Number   Number
 	Revision uint32
@@ -248,6 +256,34 @@ type Recover struct {
 	Lineage Lineage // another one than ever before
 }
 
+// Put sets and removes records of the registry, item by item, in order. Result: PutResult.
+type Put struct{ Items []PutItem }
+
+// A PutItem is a record as it is to be. One that is beyond the registry's limits (MaxSpace, MaxRecordKey,
+// MaxRecordValue), or has no space or key, changes nothing.
+type PutItem struct {
+	Space  string
+	Key    string
+	Value  []byte // empty: the record is removed
+	Absent bool   // only if there is no such record
+}
+
+// Incoming records messages from phones, each of which enters an account's outbox, in the order of Seq with the
+// receipts. Result: IncomingResult.
+type Incoming struct{ Items []IncomingItem }
+
+// An IncomingItem is a message from a phone. One with the Digest of another that was taken less than that one's KeepFor ago
+// is the same, come again, and is not taken.
+type IncomingItem struct {
+	Account      string
+	Digest       [16]byte // zero: it is nobody's duplicate
+	KeepFor      int64    // ms
+	Source, Dest Address  // as they are delivered
+	ServiceType  string
+	Text         string // UTF-8
+	At           int64  // Unix ms at which the phone sent it; 0 = not known
+}
+
 func (*Accept) kind() Kind    { return KindAccept }
 func (*Begin) kind() Kind     { return KindBegin }
 func (*Finish) kind() Kind    { return KindFinish }
@@ -268,3 +304,5 @@ func (*Raise) kind() Kind     { return KindRaise }
 func (*Mark) kind() Kind      { return KindMark }
 func (*Verify) kind() Kind    { return KindVerify }
 func (*Recover) kind() Kind   { return KindRecover }
+func (*Put) kind() Kind       { return KindPut }
+func (*Incoming) kind() Kind  { return KindIncoming }

@@ -61,6 +61,10 @@ func decodeCommand(kind Kind, body []byte) (Command, error) {
 		c = &Purge{Before: d.time(), Limit: d.uint32()}
 	case KindReplace:
 		c = d.replace()
+	case KindPut:
+		c = d.put()
+	case KindIncoming:
+		c = d.incoming()
 	default:
 		c = d.nodeCommand(kind)
 	}
@@ -142,7 +146,7 @@ func decodeAccept(body []byte) (*Accept, error) {
 		if r.d.err != nil {
 			break
 		}
-		m, err := decodeMessage(raw)
+		m, err := decodeAccepted(raw)
 		if err != nil {
 			return nil, fmt.Errorf("message %d of an accept: %w", i, err)
 		}
@@ -196,18 +200,19 @@ func (d *decoder) rule() Rule {
 
 func (d *decoder) begin() *Begin {
 	c := &Begin{Charges: d.chargeSets()}
-	if n := d.count(4); n > 0 {
+	if n := d.count(5); n > 0 {
 		c.Attempts = make([]BeginAttempt, n)
 	}
 	for i := range c.Attempts {
 		a := &c.Attempts[i]
-		a.Route, a.CallBy, a.Charges = d.string(maxString), d.time(), d.setIndex(len(c.Charges))
-		if n := d.count(4); n > 0 {
+		a.Route, a.Template = d.string(maxString), d.string(maxString)
+		a.CallBy, a.Charges = d.time(), d.setIndex(len(c.Charges))
+		if n := d.count(5); n > 0 {
 			a.Members = make([]BeginMember, n)
 		}
 		for j := range a.Members {
 			a.Members[j] = BeginMember{
-				Number: d.number(), Revision: d.uint32(), Phone: d.string(maxString), Charges: d.setIndex(len(c.Charges)),
+				Number: d.number(), Revision: d.uint32(), Phone: d.string(maxString), Segments: d.octet(), Charges: d.setIndex(len(c.Charges)),
 			}
 		}
 		if !c.apart(a) {
@@ -219,14 +224,14 @@ func (d *decoder) begin() *Begin {
 
 func (d *decoder) finish() *Finish {
 	c := &Finish{}
-	if n := d.count(7); n > 0 {
+	if n := d.count(8); n > 0 {
 		c.Outcomes = make([]Outcome, n)
 	}
 	for i := range c.Outcomes {
 		o := &c.Outcomes[i]
 		o.Attempt, o.Kind = AttemptID(d.uvarint()), OutcomeKind(d.octet())
 		o.BizID, o.DueAt = d.string(maxString), d.time()
-		o.Ending, o.Err, o.Alone = Ending(d.octet()), d.string(maxErr), d.bool()
+		o.Ending, o.Err, o.Code, o.Alone = Ending(d.octet()), d.string(maxErr), d.string(maxCode), d.bool()
 		if o.Kind < OutcomeAccepted || o.Kind > OutcomeUncertain {
 			d.fail("outcome kind")
 		}
@@ -236,7 +241,7 @@ func (d *decoder) finish() *Finish {
 
 func (d *decoder) report() *Report {
 	c := &Report{}
-	if n := d.count(9); n > 0 {
+	if n := d.count(10); n > 0 {
 		c.Reports = make([]DeliveryReport, n)
 	}
 	for i := range c.Reports {
@@ -249,7 +254,7 @@ func (d *decoder) deliveryReport() DeliveryReport {
 	return DeliveryReport{
 		Number: d.number(), Attempt: AttemptID(d.uvarint()),
 		OutID: d.string(maxString), BizID: d.string(maxString), Phone: d.string(maxString),
-		Ending: Ending(d.octet()), Err: d.string(maxErr), DoneAt: d.time(), Orphan: d.uvarint(),
+		Ending: Ending(d.octet()), Err: d.string(maxErr), Code: d.string(maxCode), DoneAt: d.time(), Orphan: d.uvarint(),
 	}
 }
 
@@ -279,7 +284,7 @@ func (d *decoder) replace() *Replace {
 	c := &Replace{Number: d.number(), Revision: d.uint32()}
 	raw := d.sized()
 	if d.err == nil {
-		c.Message, d.err = decodeMessage(raw)
+		c.Message, d.err = decodeAccepted(raw)
 	}
 	return c
 }

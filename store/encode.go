@@ -38,6 +38,8 @@ func Encode(at int64, c Command) []byte {
 		return appendDelivered(b, c)
 	case *Replace:
 		return appendReplace(b, c)
+	case *Incoming:
+		return appendIncoming(b, c)
 	default:
 		return appendNodeCommand(b, c)
 	}
@@ -60,7 +62,13 @@ func sizeHint(c Command) int {
 	case *Finish:
 		return 16 + 64*len(c.Outcomes)
 	case *Report:
-		return 16 + 112*len(c.Reports)
+		return 16 + 128*len(c.Reports)
+	case *Put:
+		n := 16
+		for i := range c.Items {
+			n += 16 + len(c.Items[i].Key) + len(c.Items[i].Value)
+		}
+		return n
 	}
 	return 128
 }
@@ -91,6 +99,8 @@ func appendNodeCommand(b []byte, c Command) []byte {
 	case *Purge:
 		b = appendTime(b, c.Before)
 		return binary.AppendUvarint(b, uint64(c.Limit))
+	case *Put:
+		return appendPut(b, c)
 	}
 	return appendClusterCommand(b, c)
 }
@@ -130,8 +140,14 @@ func appendAccept(b []byte, c *Accept) []byte {
 	return b
 }
 
-// appendSized appends a message after its length in 4 octets, which are filled in when it is known.
+// appendSized appends a message, as it is accepted, after its length in 4 octets, which are filled in when it is
+// known.
 func appendSized(b []byte, m *Message) []byte {
+	if m.Code != "" {
+		accepted := *m
+		accepted.Code = ""
+		m = &accepted
+	}
 	at := len(b)
 	b = append(b, 0, 0, 0, 0)
 	b = appendMessage(b, m)
@@ -182,6 +198,7 @@ func appendBegin(b []byte, c *Begin) []byte {
 	for i := range c.Attempts {
 		a := &c.Attempts[i]
 		b = appendString(b, a.Route, maxString)
+		b = appendString(b, a.Template, maxString)
 		b = appendTime(b, a.CallBy)
 		b = appendSetIndex(b, a.Charges, len(c.Charges))
 		if !c.apart(a) {
@@ -193,6 +210,7 @@ func appendBegin(b []byte, c *Begin) []byte {
 			b = binary.AppendUvarint(b, uint64(m.Number))
 			b = binary.AppendUvarint(b, uint64(m.Revision))
 			b = appendString(b, m.Phone, maxString)
+			b = append(b, m.Segments)
 			b = appendSetIndex(b, m.Charges, len(c.Charges))
 		}
 	}
@@ -212,6 +230,7 @@ func appendFinish(b []byte, c *Finish) []byte {
 		b = appendTime(b, o.DueAt)
 		b = append(b, byte(o.Ending))
 		b = appendString(b, o.Err, maxErr)
+		b = appendString(b, o.Code, maxCode)
 		b = appendBool(b, o.Alone)
 	}
 	return b
@@ -233,6 +252,7 @@ func appendDeliveryReport(b []byte, r *DeliveryReport) []byte {
 	b = appendString(b, r.Phone, maxString)
 	b = append(b, byte(r.Ending))
 	b = appendString(b, r.Err, maxErr)
+	b = appendString(b, r.Code, maxCode)
 	b = appendTime(b, r.DoneAt)
 	return binary.AppendUvarint(b, r.Orphan)
 }

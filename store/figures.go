@@ -14,7 +14,8 @@ type Figures struct {
 
 	OldestSend   int64 // Unix ms since which the first message is due to be sent; 0 = none, may lie ahead
 	Outbox       int   // receipts that wait
-	OldestOutbox int64 // QueuedAt of the one that waits longest; 0 = none
+	Incoming     int   // incoming messages that wait
+	OldestOutbox int64 // QueuedAt of the one of either that waits longest; 0 = none
 	Orphans      int
 	OpenAttempts int // calls with a BizID of which messages are open
 	Binds        int
@@ -38,6 +39,8 @@ func (s *Store) Figures() Figures {
 	for _, n := range v.outbox {
 		f.Outbox += n
 	}
+	f.Incoming = v.incoming
+	f.Outbox -= f.Incoming
 	s.mu.RUnlock()
 	err := s.read(func(tx *bolt.Tx) error {
 		f.FileSize = tx.Size()

@@ -27,6 +27,9 @@ const (
 	bktPolicy
 	bktGroups
 	bktRecent
+	bktRegistry
+	bktHeard
+	bktDays
 	bucketCount
 )
 
@@ -34,14 +37,14 @@ const (
 func (id bucketID) name() []byte {
 	return []byte([bucketCount]string{
 		"meta", "tokens", "nodes", "messages", "states", "attempts", "sends", "due", "parts", "outbox", "orphans",
-		"meters", "binds", "policy", "groups", "recent",
+		"meters", "binds", "policy", "groups", "recent", "registry", "heard", "days",
 	}[id])
 }
 
 // ascending reports whether the bucket's keys mostly ascend, so that its pages can be filled.
 func (id bucketID) ascending() bool {
 	switch id {
-	case bktMessages, bktStates, bktAttempts, bktSends, bktDue, bktOutbox, bktOrphans, bktGroups, bktRecent:
+	case bktMessages, bktStates, bktAttempts, bktSends, bktDue, bktOutbox, bktOrphans, bktGroups, bktRecent, bktHeard:
 		return true
 	}
 	return false

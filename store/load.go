@@ -34,10 +34,11 @@ func (s *Store) load(path string) (*loaded, error) {
 		machine: &machine{
 			meters: map[string]*meter{}, phones: map[string]*phone{}, nodes: map[string]uint64{},
 			binds: map[string][]Bind{}, sessions: map[sessionKey]string{}, recent: map[string]map[digest]recentMessage{},
+			heard: map[digest]heardMessage{},
 		},
 		view: view{
 			nodes: map[string]uint64{}, binds: map[string][]Bind{}, outbox: map[string]int{},
-			biz: map[string]bizEntry{}, orphans: map[string][]uint64{},
+			biz: map[string]bizEntry{}, orphans: map[string][]uint64{}, registry: registry{},
 		},
 	}
 	if err := guard(func() error { return db.View(l.rebuild) }); err != nil {
@@ -109,6 +110,8 @@ func (l *loaded) rebuild(tx *bolt.Tx) error {
 		{bktOrphans, l.loadOrphan},
 		{bktAttempts, l.loadAttempt},
 		{bktRecent, l.loadRecent},
+		{bktHeard, l.loadHeard},
+		{bktRegistry, l.loadRecord},
 	}
 	for _, step := range steps {
 		c := step.bucket.find(tx).Cursor()
@@ -170,7 +173,7 @@ func (l *loaded) loadBind(_ *bolt.Tx, _, v []byte) error {
 	return err
 }
 
-func (l *loaded) loadOutbox(_ *bolt.Tx, k, _ []byte) error {
+func (l *loaded) loadOutbox(_ *bolt.Tx, k, v []byte) error {
 	d := decoder{b: k}
 	account := d.octets(maxString)
 	d.take(8)
@@ -178,7 +181,28 @@ func (l *loaded) loadOutbox(_ *bolt.Tx, k, _ []byte) error {
 		return err
 	}
 	l.view.outbox[string(account)]++
+	if incomingEntry(v) {
+		l.view.incoming++
+	}
 	return nil
+}
+
+func (l *loaded) loadHeard(_ *bolt.Tx, k, v []byte) error {
+	var dig digest
+	if len(k) != 16 || len(v) != len(dig) {
+		return fmt.Errorf("entry: %w", errCodec)
+	}
+	copy(dig[:], v)
+	l.machine.heard[dig] = heardMessage{until: int64(binary.BigEndian.Uint64(k)), seq: binary.BigEndian.Uint64(k[8:])}
+	return nil
+}
+
+func (l *loaded) loadRecord(_ *bolt.Tx, k, v []byte) error {
+	r, err := decodeRecord(k, v)
+	if err == nil {
+		l.view.registry.change(&r)
+	}
+	return err
 }
 
 func (l *loaded) loadOrphan(_ *bolt.Tx, k, v []byte) error {

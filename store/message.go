@@ -100,6 +100,10 @@ type Message struct {
 
 	Segment Segment  // of a part
 	Parts   []Number // of a joined message: the parts it was made of, in order of Seq
+
+	// Code is what the API said when the message became final: DELIVERED, MK:0001, isv.… It is not part of what
+	// was accepted: Accept and Replace leave it out.
+	Code string
 }
 
 // A State is where a message stands. Attempt and State together only grow, except that a
@@ -183,6 +187,9 @@ type Status struct {
 	// again, but never with others.
 	Alone bool
 
+	// Booked: the last attempt counts in DayCount.Sent.
+	Booked bool
+
 	AcceptedAt int64 // Unix ms, like all times here
 	ChangedAt  int64
 	DueAt      int64
@@ -222,14 +229,21 @@ type Member struct {
 	Phone  string
 }
 
-// A Receipt is an entry of an account's outbox: a delivery receipt that waits to be delivered.
+// A Receipt is an entry of an account's outbox: a delivery receipt that waits to be delivered, or an incoming
+// message.
 type Receipt struct {
 	Seq     uint64 // the entry's place in the outbox; ascends over all accounts
 	Account string
-	Number  Number // the message's whose id the ESME was given; of a submit_multi the first one's
-	Shape   Shape  // how that id is spelt
-	Echo    string // Message.Echo
-	Origin  Origin
+
+	// Incoming: a message from a phone. It belongs to no message of the account: of it are set Source and Dest, as
+	// they are delivered, ServiceType, Text, AcceptedAt (IncomingItem.At) and QueuedAt.
+	Incoming bool
+	Text     string // UTF-8, of an incoming message
+
+	Number Number // the message's whose id the ESME was given; of a submit_multi the first one's
+	Shape  Shape  // how that id is spelt
+	Echo   string // Message.Echo
+	Origin Origin
 
 	Source, Dest Address // as submitted; swapped on delivery
 	ServiceType  string
@@ -238,9 +252,10 @@ type Receipt struct {
 
 	Ending     Ending
 	Err        string
-	AcceptedAt int64 // Unix ms; the receipt's submit date
-	DoneAt     int64 // Unix ms; the receipt's done date
-	QueuedAt   int64 // Unix ms; when it entered the outbox
+	Code       string // Message.Code
+	AcceptedAt int64  // Unix ms; the receipt's submit date
+	DoneAt     int64  // Unix ms; the receipt's done date
+	QueuedAt   int64  // Unix ms; when it entered the outbox
 }
 
 // A Bind is one bound session of a node, as the whole cluster sees it.

@@ -36,7 +36,8 @@ const (
 
 	flagOneReceipt = 1 << 16
 	flagGrouped    = 1 << 17
-	flagsAll       = 1<<18 - 1
+	hasCode        = 1 << 18 // of a final message only
+	flagsAll       = 1<<19 - 1
 )
 
 // appendMessage appends m as it is stored.
@@ -97,6 +98,7 @@ func messageFlags(m *Message) uint32 {
 	set(hasEcho, m.Echo != "")
 	set(hasMore|flagOneReceipt, m.OneReceipt)
 	set(hasMore|flagGrouped, m.Grouped)
+	set(hasMore|hasCode, m.Code != "")
 	return flags
 }
 
@@ -143,6 +145,9 @@ func appendKept(b []byte, m *Message) []byte {
 		for _, n := range m.Parts {
 			b = binary.AppendUvarint(b, uint64(n))
 		}
+	}
+	if m.Code != "" {
+		b = appendString(b, m.Code, maxCode)
 	}
 	return b
 }
@@ -252,7 +257,7 @@ func (d *decoder) skipTexts(flags uint32) {
 	}
 }
 
-// viewMessage reads the first part of the message b and checks all of it.
+// viewMessage reads the first part of the message b, as it is accepted, and checks all of it.
 func viewMessage(b []byte) (messageView, error) {
 	d := decoder{b: b}
 	v := d.view()
@@ -283,7 +288,22 @@ func viewMessage(b []byte) (messageView, error) {
 			d.uvarint()
 		}
 	}
+	if v.flags&hasCode != 0 {
+		d.fail("code")
+	}
 	return v, d.end()
+}
+
+// decodeAccepted reads a message as Encode writes it.
+func decodeAccepted(b []byte) (Message, error) {
+	d := decoder{b: b}
+	if d.flags()&hasCode != 0 {
+		d.fail("code")
+	}
+	if d.err != nil {
+		return Message{}, d.err
+	}
+	return decodeMessage(b)
 }
 
 // decodeMessage reads the whole message b.
@@ -344,16 +364,37 @@ func (d *decoder) kept(m *Message, flags uint32) {
 			d.fail("parts")
 		}
 	}
+	if flags&hasCode != 0 {
+		if m.Code = d.string(maxCode); m.Code == "" {
+			d.fail("code")
+		}
+	}
 }
 
-// eraseTexts appends the message b without its Params and Text to dst.
-func eraseTexts(dst, b []byte, v *messageView) ([]byte, error) {
+// finished appends the message b, which has become final, to dst: with a code, and without Params and Text if erase
+// says so. It has no code yet.
+func finished(dst, b []byte, v *messageView, erase bool, code string) ([]byte, error) {
 	d := decoder{b: b, off: v.texts}
-	d.skipTexts(v.flags)
-	if d.err != nil {
-		return nil, d.err
+	flags := v.flags
+	if erase {
+		d.skipTexts(flags)
+		flags &^= hasTexts
 	}
-	dst = binary.BigEndian.AppendUint16(dst, uint16(v.flags)&^hasTexts)
-	dst = append(dst, b[2:v.texts]...)
-	return append(dst, b[d.off:]...), nil
+	if code != "" {
+		flags |= hasMore | hasCode
+	}
+	if d.err != nil || v.flags&hasCode != 0 {
+		return nil, fmt.Errorf("message that becomes final: %w", errCodec)
+	}
+	head := 2
+	if v.flags&hasMore != 0 {
+		head = 3
+	}
+	dst = appendFlags(dst, flags)
+	dst = append(dst, b[head:v.texts]...)
+	dst = append(dst, b[d.off:]...)
+	if code != "" {
+		dst = appendString(dst, code, maxCode)
+	}
+	return dst, nil
 }

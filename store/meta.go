@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion numbers the layout of the file. A file of another layout is refused.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // The keys of the bucket meta.
 const (

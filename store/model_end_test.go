@@ -136,7 +136,14 @@ func (m *model) report(r DeliveryReport) (code ReportCode) {
 
 func (m *model) found(it FoundItem) int {
 	x := m.messages[it.Number]
-	if x == nil || x.State != StateUncertain || x.Revision != it.Revision {
+	if x == nil || x.Revision != it.Revision {
+		return 0
+	}
+	if x.State == StateSent && !it.Sent && !it.Retry {
+		m.set(it.Number, StateSent, ActionReport, it.DueAt)
+		return 1
+	}
+	if x.State != StateUncertain {
 		return 0
 	}
 	switch {

@@ -11,7 +11,7 @@ func allCommands() []Command {
 	return []Command{
 		&Accept{}, &Begin{}, &Finish{}, &Report{}, &Close{}, &Delivered{}, &NodeUp{}, &BindOpen{}, &BindClose{}, &Lead{},
 		&PutPolicy{}, &Purge{}, &Found{}, &Replace{},
-		&Genesis{}, &NodeDown{}, &Raise{}, &Mark{}, &Verify{}, &Recover{},
+		&Genesis{}, &NodeDown{}, &Raise{}, &Mark{}, &Verify{}, &Recover{}, &Put{}, &Incoming{},
 	}
 }
 
@@ -22,6 +22,15 @@ func randomCommand(rnd *rand.Rand, c Command) Command {
 	case *Accept:
 		for i := range c.Messages {
 			c.Messages[i].Charges = rnd.IntN(len(c.Charges)+1) - 1
+			c.Messages[i].Message.Code = "" // of final messages
+		}
+	case *Replace:
+		c.Message.Code = ""
+	case *Put:
+		for i := range c.Items {
+			if !c.Items[i].valid() {
+				c.Items[i] = PutItem{}
+			}
 		}
 	case *Recover:
 		c.Leap = min(c.Leap, maxLeap)

@@ -14,7 +14,8 @@ const (
 	statusRefused = 1 << 1
 	statusHeld    = 1 << 2
 	statusAlone   = 1 << 3
-	statusFlags   = 1<<4 - 1
+	statusBooked  = 1 << 4
+	statusFlags   = 1<<5 - 1
 )
 
 // appendStatus appends s.
@@ -32,6 +33,9 @@ func appendStatus(b []byte, s *Status) []byte {
 	}
 	if s.Alone {
 		flags |= statusAlone
+	}
+	if s.Booked {
+		flags |= statusBooked
 	}
 	b = append(b, flags)
 	b = binary.BigEndian.AppendUint32(b, s.Revision)
@@ -58,7 +62,7 @@ func decodeStatus(b []byte) (Status, error) {
 	}
 	flags := d.octet()
 	s.Counted, s.Refused = flags&statusCounted != 0, flags&statusRefused != 0
-	s.Held, s.Alone = flags&statusHeld != 0, flags&statusAlone != 0
+	s.Held, s.Alone, s.Booked = flags&statusHeld != 0, flags&statusAlone != 0, flags&statusBooked != 0
 	if flags&^statusFlags != 0 {
 		d.fail("flags")
 	}
@@ -83,11 +87,12 @@ func decodeStatus(b []byte) (Status, error) {
 // An attemptRecord is an Attempt as it is stored. The members go last, so that a BizID can be
 // written before them without reading them.
 type attemptRecord struct {
-	epoch   uint64
-	begun   int64
-	route   string
-	bizID   string
-	members []memberRecord
+	epoch    uint64
+	begun    int64
+	route    string
+	template string
+	bizID    string
+	members  []memberRecord
 }
 
 // A memberRecord is a message of an attempt and what its phone was charged: sends entries with
@@ -95,6 +100,7 @@ type attemptRecord struct {
 type memberRecord struct {
 	number    Number
 	phone     string
+	segments  uint8
 	sends     uint64
 	firstSend uint64 // when sends > 0
 }
@@ -106,6 +112,7 @@ func (a *attemptRecord) encode(b []byte) []byte {
 		m := &a.members[i]
 		b = binary.AppendUvarint(b, uint64(m.number))
 		b = appendString(b, m.phone, maxString)
+		b = append(b, m.segments)
 		b = binary.AppendUvarint(b, m.sends)
 		if m.sends > 0 {
 			b = binary.AppendUvarint(b, m.firstSend)
@@ -118,21 +125,24 @@ func (a *attemptRecord) encodeHead(b []byte) []byte {
 	b = binary.AppendUvarint(b, a.epoch)
 	b = appendTime(b, a.begun)
 	b = appendString(b, a.route, maxString)
+	b = appendString(b, a.template, maxString)
 	return appendString(b, a.bizID, maxString)
 }
 
 // head reads what encodeHead wrote.
 func (d *decoder) attemptHead() attemptRecord {
-	return attemptRecord{epoch: d.uvarint(), begun: d.time(), route: d.string(maxString), bizID: d.string(maxString)}
+	return attemptRecord{
+		epoch: d.uvarint(), begun: d.time(), route: d.string(maxString), template: d.string(maxString), bizID: d.string(maxString),
+	}
 }
 
 func decodeAttempt(b []byte) (attemptRecord, error) {
 	d := decode(b)
 	a := d.attemptHead()
-	a.members = make([]memberRecord, d.count(3))
+	a.members = make([]memberRecord, d.count(4))
 	for i := range a.members {
 		m := &a.members[i]
-		m.number, m.phone, m.sends = d.number(), d.string(maxString), d.uvarint()
+		m.number, m.phone, m.segments, m.sends = d.number(), d.string(maxString), d.octet(), d.uvarint()
 		if m.sends > 0 {
 			m.firstSend = d.uvarint()
 		}
@@ -158,46 +168,6 @@ func (a *attemptRecord) hasPhone(phone string) bool {
 		}
 	}
 	return false
-}
-
-// outboxReceipt begins an entry of an outbox that is a delivery receipt. Incoming messages will
-// have a number of their own.
-const outboxReceipt = 1
-
-// appendReceipt appends r as an outbox holds it; account and seq are in the key.
-func appendReceipt(b []byte, r *Receipt) []byte {
-	b = append(b, outboxReceipt)
-	b = binary.AppendUvarint(b, uint64(r.Number))
-	b = append(b, byte(r.Shape))
-	b = appendOrigin(b, &r.Origin)
-	b = appendAddress(b, &r.Source)
-	b = appendAddress(b, &r.Dest)
-	b = appendString(b, r.ServiceType, maxString)
-	b = append(b, r.DataCoding, r.ESMClass, byte(r.Ending))
-	b = appendString(b, r.Err, maxErr)
-	b = appendTime(b, r.AcceptedAt)
-	b = appendTime(b, r.DoneAt)
-	b = appendTime(b, r.QueuedAt)
-	return appendString(b, r.Echo, maxString)
-}
-
-func decodeReceipt(account string, seq uint64, b []byte) (Receipt, error) {
-	d := decode(b)
-	if d.octet() != outboxReceipt {
-		d.fail("kind of outbox entry")
-	}
-	r := Receipt{
-		Seq: seq, Account: account, Number: d.number(), Shape: Shape(d.octet()), Origin: d.origin(), Source: d.address(), Dest: d.address(),
-	}
-	if r.Shape > ShapeDec10 {
-		d.fail("shape")
-	}
-	r.ServiceType = d.string(maxString)
-	r.DataCoding, r.ESMClass, r.Ending = d.octet(), d.octet(), Ending(d.octet())
-	r.Err = d.string(maxErr)
-	r.AcceptedAt, r.DoneAt, r.QueuedAt = d.time(), d.time(), d.time()
-	r.Echo = d.string(maxString)
-	return r, d.end()
 }
 
 // appendOrphan appends a report that matched nothing, and when it came.

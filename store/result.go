@@ -96,6 +96,13 @@ const (
 	ReplaceStalePolicy ReplaceCode = 3 // decided under a policy that is not in force any more
 )
 
+// PutResult answers Put, item by item: whether the record is another, or gone, by it. To put what is there already
+// changes nothing, its time neither.
+type PutResult struct{ Changed []bool }
+
+// IncomingResult answers Incoming, item by item: false = it came before.
+type IncomingResult struct{ Taken []bool }
+
 // BindResult answers BindOpen.
 type BindResult struct {
 	OK    bool
@@ -135,4 +142,6 @@ func (*ReplaceResult) result()   {}
 func (*NodeUpResult) result()    {}
 func (*PolicyResult) result()    {}
 func (*PurgeResult) result()     {}
+func (*PutResult) result()       {}
+func (*IncomingResult) result()  {}
 func (None) result()             {}

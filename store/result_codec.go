@@ -24,6 +24,8 @@ const (
 	resultNodeUp    = 11
 	resultPolicy    = 12
 	resultPurge     = 13
+	resultPut       = 14
+	resultIncoming  = 15
 )
 
 // EncodeResult makes the octets by which a leader answers the node that proposed. It panics for a result
@@ -74,11 +76,31 @@ func appendResult(b []byte, r Result) []byte {
 		return binary.AppendUvarint(appendBool(head(resultPolicy), r.OK), r.Version)
 	case *PurgeResult:
 		return appendBool(appendCount(head(resultPurge), r.Messages), r.More)
+	case *PutResult:
+		return appendBools(head(resultPut), r.Changed)
+	case *IncomingResult:
+		return appendBools(head(resultIncoming), r.Taken)
 	}
 	panic(fmt.Sprintf("store: EncodeResult: %T", r))
 }
 
 func appendCount(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)) }
+
+func appendBools(b []byte, list []bool) []byte {
+	b = appendCount(b, len(list))
+	for _, v := range list {
+		b = appendBool(b, v)
+	}
+	return b
+}
+
+func (d *decoder) bools() []bool {
+	list := make([]bool, d.count(1))
+	for i := range list {
+		list[i] = d.bool()
+	}
+	return list
+}
 
 func appendBeginResult(b []byte, r *BeginResult) []byte {
 	b = appendCount(b, len(r.Attempts))
@@ -144,6 +166,10 @@ func (d *decoder) result(kind byte) Result {
 		return &PolicyResult{OK: d.bool(), Version: d.uvarint()}
 	case resultPurge:
 		return &PurgeResult{Messages: d.int(), More: d.bool()}
+	case resultPut:
+		return &PutResult{Changed: d.bools()}
+	case resultIncoming:
+		return &IncomingResult{Taken: d.bools()}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 func allResults() []Result {
 	return []Result{
 		None{}, &AcceptResult{}, &BeginResult{}, &FinishResult{}, &ReportResult{}, &FoundResult{}, &CloseResult{},
-		&DeliveredResult{}, &ReplaceResult{}, &BindResult{}, &NodeUpResult{}, &PolicyResult{}, &PurgeResult{},
+		&DeliveredResult{}, &ReplaceResult{}, &BindResult{}, &NodeUpResult{}, &PolicyResult{}, &PurgeResult{}, &PutResult{}, &IncomingResult{},
 	}
 }
 
@@ -59,6 +59,10 @@ func randomResult(rnd *rand.Rand, r Result) Result {
 		for i := range r.Codes {
 			r.Codes[i] = ReportCode(1 + rnd.IntN(4))
 		}
+	case *PutResult:
+		r.Changed = append([]bool{}, r.Changed...)
+	case *IncomingResult:
+		r.Taken = append([]bool{}, r.Taken...)
 	case *FinishResult:
 		r.Applied, r.Late = some(), some()
 	case *FoundResult:
@@ -102,7 +106,7 @@ func TestDecodeResultReversesEncode(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"format":      {2, resultNone},
 		"kind 0":      {1, 0},
-		"kind 14":     {1, 14},
+		"kind 16":     {1, 16},
 		"report code": {1, resultReport, 1, 5},
 		"no code":     {1, resultReport, 1, 0},
 		"accept code": {1, resultAccept, 1, 6},

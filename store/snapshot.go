@@ -175,7 +175,8 @@ func (s *Store) swap(l *loaded) error {
 	s.mu.Lock()
 	old := s.file
 	s.machine, s.file, s.view = l.machine, l.file, l.view
-	s.wake(1<<WatchSend | 1<<WatchOutbox | 1<<WatchPolicy | 1<<WatchResolve | 1<<WatchOutcome)
+	s.registryVersion++
+	s.wake(1<<WatchSend | 1<<WatchOutbox | 1<<WatchPolicy | 1<<WatchResolve | 1<<WatchOutcome | 1<<WatchRegistry)
 	s.mu.Unlock()
 	s.log.Info("state restored from a snapshot", "index", l.view.meta.index, "term", l.view.meta.term)
 	return old.close()

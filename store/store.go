@@ -70,6 +70,8 @@ type Store struct {
 	view     view                  // guarded by mu
 	watchers map[*watcher]struct{} // guarded by mu
 	closed   bool                  // guarded by mu
+
+	registryVersion uint64 // guarded by mu
 }
 
 // A file is an open bbolt file with its readers. A Restore puts another in its place.

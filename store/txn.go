@@ -19,7 +19,8 @@ type machine struct {
 	binds    map[string][]Bind // by account, in order of sessionKey
 	sessions map[sessionKey]string
 	recent   map[string]map[digest]recentMessage // by account
-	encoded  []byte                              // a result, while it is hashed
+	heard    map[digest]heardMessage
+	encoded  []byte // a result, while it is hashed
 }
 
 // A sessionKey names a session of the cluster.

@@ -8,7 +8,7 @@ import (
 // Version is the highest cluster version that this program can apply. The version in force is in the
 // state, the same on all nodes, and rises by Raise only when every member can apply it: so nodes of two
 // programs never differ in what a command does.
-const Version = 2
+const Version = 3
 
 // firstVersion is the cluster version of a new file: what every program since has been able to apply.
 const firstVersion = 1
@@ -28,6 +28,8 @@ func since(k Kind) uint64 {
 	switch k {
 	case KindNodeDown, KindMark, KindVerify, KindRecover:
 		return 2
+	case KindPut, KindIncoming:
+		return 3
 	}
 	return firstVersion
 }

@@ -16,9 +16,11 @@ type view struct {
 	binds         map[string][]Bind // by account, in order of sessionKey
 	bindCount     int
 	outbox        map[string]int      // entries by account; no account has 0
+	incoming      int                 // entries of outboxes that are incoming messages
 	biz           map[string]bizEntry // attempts with a BizID and open messages
 	orphans       map[string][]uint64 // by BizID, ascending
 	due           dueCounts
+	registry      registry
 }
 
 // A bizEntry is an attempt in the index by BizID.
@@ -39,6 +41,7 @@ type changes struct {
 	biz           []bizChange
 	orphans       []orphanChange
 	due           dueCounts // differences
+	records       []Record  // without a value: gone
 	topics        uint16    // bits by Topic
 }
 
@@ -49,8 +52,9 @@ type nodeChange struct {
 }
 
 type outboxChange struct {
-	account string
-	by      int
+	account  string
+	by       int
+	incoming int // of these
 }
 
 // A bizChange opens an entry (open > 0), tells that a message of it is final (bizFinal), or
@@ -89,16 +93,17 @@ func (c *changes) bound(account string) {
 	}
 }
 
-// queued tells that an account's outbox grew or shrank.
-func (c *changes) queued(account string, by int) {
+// queued tells that an account's outbox grew or shrank, and by how many incoming messages of these.
+func (c *changes) queued(account string, by, incoming int) {
 	if by > 0 {
 		c.touch(WatchOutbox)
 	}
 	if n := len(c.outbox); n > 0 && c.outbox[n-1].account == account {
 		c.outbox[n-1].by += by
+		c.outbox[n-1].incoming += incoming
 		return
 	}
-	c.outbox = append(c.outbox, outboxChange{strings.Clone(account), by})
+	c.outbox = append(c.outbox, outboxChange{strings.Clone(account), by, incoming})
 }
 
 func (c *changes) bizOpened(bizID string, id AttemptID, open int) {
@@ -155,6 +160,7 @@ func (s *Store) publish(c *changes) {
 		if v.outbox[o.account] += o.by; v.outbox[o.account] <= 0 {
 			delete(v.outbox, o.account)
 		}
+		v.incoming += o.incoming
 	}
 	for _, b := range c.biz {
 		v.changeBiz(b)
@@ -163,6 +169,10 @@ func (s *Store) publish(c *changes) {
 		v.changeOrphan(o)
 	}
 	v.due.merge(&c.due)
+	for i := range c.records {
+		v.registry.change(&c.records[i])
+		s.registryVersion++
+	}
 	s.wake(c.topics)
 }
 

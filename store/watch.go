@@ -5,11 +5,12 @@ type Topic uint8
 
 // The topics.
 const (
-	WatchSend    Topic = 1 // a message became due to be sent, now or later
-	WatchOutbox  Topic = 2 // a receipt entered an outbox
-	WatchPolicy  Topic = 3 // a new version of the policy is in force
-	WatchResolve Topic = 4 // an attempt became uncertain, or is to be asked about again
-	WatchOutcome Topic = 5 // a Finish, Close, Found or Report changed a status: who waits for an attempt's outcome looks again
+	WatchSend     Topic = 1 // a message became due to be sent, now or later
+	WatchOutbox   Topic = 2 // a receipt entered an outbox
+	WatchPolicy   Topic = 3 // a new version of the policy is in force
+	WatchResolve  Topic = 4 // an attempt became uncertain, or is to be asked about again
+	WatchOutcome  Topic = 5 // a Finish, Close, Found or Report changed a status: who waits for an attempt's outcome looks again
+	WatchRegistry Topic = 6 // a record of the registry changed
 )
 
 type watcher struct {
