@@ -240,17 +240,8 @@ func (q *batcher) command(group []*submission) *store.Accept {
 		Token:    q.token(),
 		Messages: make([]store.Submission, 0, n),
 	}
-	sets := make(map[*account]int, 4)
+	sets := make(map[chargeKey]int, 4)
 	for _, s := range group {
-		set := -1
-		if len(s.account.charges) > 0 {
-			var ok bool
-			if set, ok = sets[s.account]; !ok {
-				set = len(cmd.Charges)
-				sets[s.account] = set
-				cmd.Charges = append(cmd.Charges, s.account.charges)
-			}
-		}
 		s.message.Origin = store.Origin{
 			Node:        q.b.cfg.NodeID,
 			Incarnation: q.b.incarnation.Load(),
@@ -258,12 +249,28 @@ func (q *batcher) command(group []*submission) *store.Accept {
 			Mark:        s.session.marks.next(s.message.AnswerBy != 0),
 		}
 		if s.multi != nil {
+			set := func(caps uint64) int { return chargeSet(cmd, sets, chargeKey{s.account, caps}) }
 			cmd.Messages = s.multi.appendTo(cmd.Messages, set, s.message.Origin)
 			continue
 		}
+		set := chargeSet(cmd, sets, chargeKey{s.account, s.caps})
 		cmd.Messages = append(cmd.Messages, store.Submission{Message: s.message, Charges: set})
 	}
 	return cmd
+}
+
+// chargeSet is the index of a set of charges in an Accept, which gets it if it has it not; -1 if there is nothing to charge.
+func chargeSet(cmd *store.Accept, sets map[chargeKey]int, key chargeKey) int {
+	if len(key.account.charges) == 0 && key.caps == 0 {
+		return -1
+	}
+	set, ok := sets[key]
+	if !ok {
+		set = len(cmd.Charges)
+		sets[key] = set
+		cmd.Charges = append(cmd.Charges, key.account.chargesUnder(key.caps))
+	}
+	return set
 }
 
 // propose repeats a group with its token until the outcome is known. What was unknown once stays
@@ -344,7 +351,7 @@ func (q *batcher) answerOne(s *submission, item store.AcceptItem, now time.Time)
 		q.b.metrics.accepted(s.account.SystemID, now.Sub(s.at))
 		s.session.answered(s, s.message.Shape.Spell(item.Number))
 	case store.AcceptOverLimit:
-		q.b.refuse(s, &smpp.StatusError{Status: s.account.statuses[item.Limit], Err: errOverLimit})
+		q.b.refuse(s, q.b.overLimit(s.account, s.caps, item.Limit))
 	case store.AcceptStalePolicy:
 		q.b.again(s)
 	default: // AcceptTokenGone

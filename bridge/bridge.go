@@ -136,6 +136,7 @@ func New(cfg Config) (*Bridge, error) {
 		renewed:   make(chan struct{}, 1),
 		succeeded: make(chan struct{}, 1),
 	}
+	b.cfg.Sender = dryRun{cfg.Sender}
 	b.ages = newAges(b.clock, cfg.Steady)
 	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
 	b.door = newDoorMetrics(cfg.Registerer, b.lockout)

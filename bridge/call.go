@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"smppbridge/configs"
 	"smppbridge/store"
 )
 
@@ -122,7 +123,11 @@ func (p *planned) phoneCharges() []store.Charge {
 	if len(p.template.limits) == 0 {
 		return nil
 	}
-	return []store.Charge{{Key: p.template.phoneKey(p.Message.SignName, p.Message.Phone), Amount: 1, Rules: p.template.limits}}
+	key := p.template.phoneKey(p.Message.SignName, p.Message.Phone)
+	if p.ways.account.DryRun { // nobody gets it, and what somebody gets must not wait for it
+		key += "/" + configs.RouteDryRun
+	}
+	return []store.Charge{{Key: key, Amount: 1, Rules: p.template.limits}}
 }
 
 // ended is a call with its outcome.
@@ -233,6 +238,9 @@ func (d *dispatcher) record(ctx context.Context, batch []ended) {
 	d.dueAgain(batch)
 	if err := d.b.adopt(ctx, bizIDs); err != nil {
 		d.b.log.Error("apply early reports", "err", err)
+	}
+	if err := d.reportDry(ctx, batch); err != nil {
+		d.b.log.Error("report", "err", err)
 	}
 }
 

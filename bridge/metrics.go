@@ -24,6 +24,7 @@ type metrics struct {
 	unsettled  prometheus.Counter
 	unresolved prometheus.Counter
 	rounds     prometheus.Counter
+	capped     *prometheus.CounterVec
 	batches    prometheus.Histogram
 
 	mu sync.RWMutex
@@ -43,6 +44,7 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 		limited:  counter("limited_total", "Sends put off because a limit was reached.", "route", "limit"),
 		receipts: counter("receipts_total", "deliver_sm with a receipt by how they ended.", "result"),
 		reports:  counter("reports_total", "Delivery reports by what became of them.", "result"),
+		capped:   counter("caps_refused_total", "Messages refused because a cap of the policy was reached.", "cap"),
 		unsettled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "smppbridge_bridge_unsettled_total",
 			Help: "submit_sm left unanswered, with their session closed, because the outcome of their commit stayed unknown."}),
@@ -66,7 +68,7 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 	m.start()
 	if reg != nil {
 		reg.MustRegister(m.submits, m.duplicates, m.outcomes, m.limited, m.receipts, m.reports, m.unsettled, m.unresolved, m.rounds, m.batches,
-			m.latency, m.lag)
+			m.capped, m.latency, m.lag)
 		newFigures(st, now).register(reg)
 	}
 	return m
@@ -87,6 +89,9 @@ func (m *metrics) accounts(p *policy) {
 	for name := range p.accounts {
 		m.submits.WithLabelValues(name, smpp.StatusOK.String())
 		m.duplicates.WithLabelValues(name)
+	}
+	for i := range p.caps {
+		m.capped.WithLabelValues(p.caps[i].Name)
 	}
 	for name := range p.routes {
 		for _, k := range []store.OutcomeKind{store.OutcomeAccepted, store.OutcomeRejected, store.OutcomeRetry, store.OutcomeUncertain} {

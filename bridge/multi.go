@@ -21,6 +21,7 @@ type multi struct {
 	pdu      *smpp.SubmitMulti
 	messages []store.Message // of the destinations that are not refused yet
 	of       []int           // indexes of their destinations
+	caps     []uint64        // that count them
 	statuses []smpp.Status   // by destination; ESME_ROK: not refused
 }
 
@@ -46,11 +47,11 @@ func (m *multi) encoded() int {
 	return len(m.messages) * (200 + len(m.messages[0].Text) + len(m.messages[0].Params))
 }
 
-// appendTo appends m's messages to those of an Accept.
-func (m *multi) appendTo(list []store.Submission, charges int, from store.Origin) []store.Submission {
+// appendTo appends m's messages to those of an Accept. charges finds the set of those that caps count.
+func (m *multi) appendTo(list []store.Submission, charges func(caps uint64) int, from store.Origin) []store.Submission {
 	for i := range m.messages {
 		m.messages[i].Origin = from
-		list = append(list, store.Submission{Message: m.messages[i], Charges: charges})
+		list = append(list, store.Submission{Message: m.messages[i], Charges: charges(m.caps[i])})
 	}
 	return list
 }
@@ -71,6 +72,7 @@ func (b *Bridge) decideMulti(sub *submission) bool {
 	}
 	n := len(m.pdu.Destinations)
 	m.messages, m.of, m.statuses = make([]store.Message, 0, n), make([]int, 0, n), make([]smpp.Status, n)
+	m.caps = make([]uint64, 0, n)
 	seen := make(map[string]bool, n)
 	for i := range m.pdu.Destinations {
 		msg, err := m.decide(acct, content, i, seen)
@@ -79,7 +81,7 @@ func (b *Bridge) decideMulti(sub *submission) bool {
 			continue
 		}
 		msg.Grouped = len(m.messages) > 0
-		m.messages, m.of = append(m.messages, msg), append(m.of, i)
+		m.messages, m.of, m.caps = append(m.messages, msg), append(m.of, i), append(m.caps, acct.caps.over(&msg))
 	}
 	if len(m.messages) == 0 {
 		b.refuseMulti(sub)
@@ -132,7 +134,7 @@ func (b *Bridge) answerMulti(sub *submission, items []store.AcceptItem, now time
 				repeated = item.Number
 			}
 		default: // AcceptOverLimit
-			sub.multi.statuses[sub.multi.of[i]] = sub.account.statuses[item.Limit]
+			sub.multi.statuses[sub.multi.of[i]] = b.overLimit(sub.account, sub.multi.caps[i], item.Limit).Status
 		}
 	}
 	if id == 0 {

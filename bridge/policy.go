@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,6 +22,7 @@ type policy struct {
 	routes    map[string]*route
 	set       *template.Set
 	longest   int // octets of a text that set can take
+	caps      []ceiling
 }
 
 // account is one system_id with what accepting needs at hand.
@@ -30,8 +32,9 @@ type account struct {
 	alphabet  smpp.Alphabet
 	shape     store.Shape // of its message_ids
 	match     template.Options
-	charges   []store.Charge // of one message; order: see chargeStatus
+	charges   []store.Charge // of one message, but for caps; order: see addCharges
 	statuses  []smpp.Status  // by index of charges: what the ESME is told when it does not fit
+	caps      ceilings       // what else may refuse them
 	routes    []*route       // where its messages may go, those of the lowest priority first
 	quirks    receiptForm    // how its receipts look
 	access    access         // who may bind
@@ -98,12 +101,16 @@ func compile(version uint64, doc *configs.Policy) (*policy, error) {
 		templates: make(map[string]*approved, len(doc.Templates)),
 		classes:   doc.Classes,
 		routes:    make(map[string]*route, len(doc.Routes)),
+		caps:      newCeilings(doc),
 	}
 	if err := p.addTemplates(doc); err != nil {
 		return nil, err
 	}
 	for i := range doc.Routes {
 		p.routes[doc.Routes[i].Name] = newRoute(&doc.Routes[i])
+	}
+	if slices.ContainsFunc(doc.Accounts, func(a configs.Account) bool { return a.DryRun }) {
+		p.routes[configs.RouteDryRun] = newDryRoute()
 	}
 	for i := range doc.Accounts {
 		a, err := p.newAccount(&doc.Accounts[i], doc)
@@ -185,6 +192,7 @@ func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (a *account
 		classes:   p.classes,
 		set:       p.set,
 		longest:   p.longest,
+		caps:      ceilings{all: p.caps}.of(c.SystemID),
 	}
 	if a.access, err = newAccess(&c.Bind); err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ type submission struct {
 	at      time.Time
 	account *account
 	message store.Message
+	caps    uint64 // caps that count message
 	multi   *multi // of a submit_multi, whose messages are in it; else nil
 	octets  int64  // what it counts for in the queue
 }

@@ -55,6 +55,7 @@ func (b *Bridge) decideSubmission(sub *submission) bool {
 		b.refuse(sub, err)
 		return false
 	}
+	sub.caps = acct.caps.over(&sub.message)
 	return true
 }
 

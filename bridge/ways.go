@@ -41,6 +41,9 @@ func (r *route) has(code, sign string) bool {
 // routesOf are the routes that an account goes by: those that it names, or else all that are not kept for those who
 // name them. The lowest priority is first, within it the policy's order.
 func (p *policy) routesOf(c *configs.Account, doc *configs.Policy) []*route {
+	if c.DryRun {
+		return []*route{p.routes[configs.RouteDryRun]}
+	}
 	var list []*route
 	for i := range doc.Routes {
 		r := p.routes[doc.Routes[i].Name]
