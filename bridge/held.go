@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"smppbridge/store"
@@ -61,7 +62,7 @@ func (b *Bridge) findHeld(ctx context.Context, it *store.DueItem, a *store.Attem
 	}
 	since := store.FromMillis(min(a.Begun, it.Status.AcceptedAt))
 	for _, route := range routes {
-		sent, err := b.cfg.Sender.Sent(ctx, route, m.Phone, since)
+		sent, err := b.cfg.Sender.Sent(ctx, route, m.Phone, since, time.Time{})
 		if err != nil {
 			return found, own, err
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // Sent implements Sender: nothing was ever sent by others. TestHeld plays an API that shows more.
-func (a *api) Sent(context.Context, string, string, time.Time) ([]SentSMS, error) { return nil, nil }
+func (a *api) Sent(context.Context, string, string, time.Time, time.Time) ([]SentSMS, error) { return nil, nil }
 
 // A lostAPI shows what a lost node has sent, on one route.
 type lostAPI struct {
@@ -23,7 +23,7 @@ type lostAPI struct {
 }
 
 // Sent implements Sender.
-func (a *lostAPI) Sent(_ context.Context, route, _ string, _ time.Time) ([]SentSMS, error) {
+func (a *lostAPI) Sent(_ context.Context, route, _ string, _, _ time.Time) ([]SentSMS, error) {
 	if route != "main" {
 		return nil, nil
 	}

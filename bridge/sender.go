@@ -76,8 +76,9 @@ type Sender interface {
 	Send(ctx context.Context, c Call) Answer
 	// Find asks whether the API executed the call with outID for phone, which was begun at begun.
 	Find(ctx context.Context, route, outID, phone string, begun time.Time) (Found, error)
-	// Sent lists all that the route's account sent to phone since a time, whoever made the call.
-	Sent(ctx context.Context, route, phone string, since time.Time) ([]SentSMS, error)
+	// Sent lists all that the route's account sent to phone between two times, whoever made the call. A zero to is now. Some of
+	// what was sent a little earlier or later may be in the list.
+	Sent(ctx context.Context, route, phone string, from, to time.Time) ([]SentSMS, error)
 }
 
 // A Settler takes answers that came late. *Bridge implements it.

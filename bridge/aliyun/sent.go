@@ -12,20 +12,23 @@ import (
 // queryReach is how far back QuerySendDetails looks: 30 days, today among them.
 const queryReach = 29 * 24 * time.Hour
 
-// Sent asks the API (QuerySendDetails) for all that it sent to phone since a time, by whatever call. What
-// is older than the API shows is left out. Without an error the list is whole.
-func (c *Client) Sent(ctx context.Context, routeName, phone string, since time.Time) ([]bridge.SentSMS, error) {
+// Sent asks the API (QuerySendDetails) for all that it sent to phone from one time to another, by whatever call; a zero to
+// is now. What is older than the API shows is left out. Without an error the list is whole.
+func (c *Client) Sent(ctx context.Context, routeName, phone string, from, to time.Time) ([]bridge.SentSMS, error) {
 	r := c.route(routeName)
 	if r == nil {
 		c.metrics.finds.WithLabelValues(codeOther, findError).Inc()
 		return nil, &callError{action: queryAction, code: codeNoRoute}
 	}
 	now := c.now()
-	first := since.Add(-nearMidnight)
+	if to.IsZero() {
+		to = now
+	}
+	first := from.Add(-nearMidnight)
 	if oldest := now.Add(-queryReach); first.Before(oldest) {
 		first = oldest
 	}
-	sent, err := r.sent(ctx, phone, first, now.Add(nearMidnight))
+	sent, err := r.sent(ctx, phone, first, to.Add(nearMidnight))
 	result := findUnknown
 	switch {
 	case err != nil:

@@ -26,20 +26,25 @@ func TestSentLists(t *testing.T) {
 	tests := []struct {
 		name  string
 		since time.Time
+		to    time.Time
 		rows  int
 		asked []string
 	}{
-		{"today", now, 1, []string{"20260305/1", "20260305/2", "20260306/1"}},
-		{"two days", now.Add(-36 * time.Hour), 53, []string{"20260304/1", "20260305/1", "20260305/2", "20260306/1"}},
-		{"what was sent before then is left out", time.Date(2026, 3, 5, 1, 0, 0, 0, beijing), 1, []string{"20260305/1", "20260305/2", "20260306/1"}},
+		{"today", now, time.Time{}, 1, []string{"20260305/1", "20260305/2", "20260306/1"}},
+		{"two days", now.Add(-36 * time.Hour), time.Time{}, 53, []string{"20260304/1", "20260305/1", "20260305/2", "20260306/1"}},
+		{"until yesterday", now.Add(-36 * time.Hour), time.Date(2026, 3, 4, 23, 59, 0, 0, beijing), 52, []string{"20260304/1", "20260305/1", "20260305/2"}},
+		{"what was sent before then is left out", time.Date(2026, 3, 5, 1, 0, 0, 0, beijing), time.Time{}, 1, []string{"20260305/1", "20260305/2", "20260306/1"}},
 	}
 	for _, tt := range tests {
 		d := &detailServer{days: days}
 		c := newClient(t, nil, plainRoute(t, serve(t, d.handle).URL))
 		c.now = func() time.Time { return now }
-		got, err := c.Sent(context.Background(), "main", "+86"+testPhone, tt.since)
+		got, err := c.Sent(context.Background(), "main", "+86"+testPhone, tt.since, tt.to)
 		if err != nil || len(got) != tt.rows || !slices.Equal(d.asked, tt.asked) {
 			t.Errorf("%s: %d rows after %v, %v; want %d after %v", tt.name, len(got), d.asked, err, tt.rows, tt.asked)
+			continue
+		}
+		if !tt.to.IsZero() {
 			continue
 		}
 		last := got[len(got)-1]
@@ -50,7 +55,7 @@ func TestSentLists(t *testing.T) {
 	d := &detailServer{days: days}
 	c := newClient(t, nil, plainRoute(t, serve(t, d.handle).URL))
 	c.now = func() time.Time { return now }
-	if _, err := c.Sent(context.Background(), "main", testPhone, time.Unix(0, 0)); err != nil || len(d.asked) != 31 || d.asked[0] != "20260205/1" {
+	if _, err := c.Sent(context.Background(), "main", testPhone, time.Unix(0, 0), time.Time{}); err != nil || len(d.asked) != 31 || d.asked[0] != "20260205/1" {
 		t.Errorf("since ever: %d days from %v, %v", len(d.asked), d.asked[0], err)
 	}
 }
@@ -63,13 +68,13 @@ func TestSentFailures(t *testing.T) {
 		"refused":                 business("isp.RAM_PERMISSION_DENY", testPhone),
 	} {
 		c := newClient(t, nil, plainRoute(t, serve(t, respond(200, body)).URL))
-		got, err := c.Sent(context.Background(), "main", testPhone, time.Now())
+		got, err := c.Sent(context.Background(), "main", testPhone, time.Now(), time.Time{})
 		if err == nil || got != nil {
 			t.Errorf("%s: %d rows, %v", name, len(got), err)
 		}
 		checkNoSecret(t, fmt.Sprint(err))
 	}
-	if _, err := newClient(t, nil).Sent(context.Background(), "main", testPhone, time.Now()); err == nil {
+	if _, err := newClient(t, nil).Sent(context.Background(), "main", testPhone, time.Now(), time.Time{}); err == nil {
 		t.Error("no such route, no error")
 	}
 }

@@ -17,6 +17,8 @@ type answer struct {
 	body   []byte
 	code   string     // OK or the error code, for the counters
 	rate   *rateState // of a throttled call
+	// contentType goes before JSON's.
+	contentType string
 }
 
 // An apiError is a refusal, of the gateway or of the SMS service behind it.
@@ -85,6 +87,9 @@ func (a *answer) setHeader(h http.Header, requestID string) {
 	h["Connection"] = []string{"keep-alive"}
 	h["Access-Control-Allow-Origin"] = []string{"*"}
 	h["X-Acs-Request-Id"] = []string{requestID}
+	if a.contentType != "" {
+		h["Content-Type"] = []string{a.contentType}
+	}
 	if a.rate != nil {
 		state := fmt.Sprintf("Limit:%d,Remain:0,TimeLeft:%d,Reset:%d",
 			a.rate.limit, a.rate.left.Milliseconds(), a.rate.reset.UnixMilli())

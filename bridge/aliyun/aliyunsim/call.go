@@ -27,6 +27,7 @@ type call struct {
 	body   []byte
 
 	account *account
+	queue   *mnsQueue // of a request to one
 }
 
 var errBadEncoding = errors.New("parameters are not well encoded")

@@ -14,6 +14,12 @@ type Config struct {
 	ReportURL string
 	// Reports says when and how reports are pushed.
 	Reports ReportConfig
+	// Queues says how the accounts' message queues behave.
+	Queues QueueConfig
+	// IncomingURL is where incoming messages are pushed; empty means that none are. SetIncomingURL changes it.
+	IncomingURL string
+	// Incoming says how they are pushed.
+	Incoming IncomingConfig
 	// Outcomes scripts what becomes of a message by the last digits of its phone number;
 	// the longest matching suffix wins. Without one a message is DELIVERED.
 	Outcomes map[string]Outcome
@@ -56,6 +62,10 @@ type Account struct {
 	Keys      []Key      `json:"keys"`
 	Signs     []Sign     `json:"signs"`
 	Templates []Template `json:"templates"`
+	// ReportQueue is the message queue that has the account's reports; then they are not pushed. UpQueue has its incoming
+	// messages. Empty: it has none.
+	ReportQueue string `json:"report_queue,omitempty"`
+	UpQueue     string `json:"up_queue,omitempty"`
 	// QPS goes before Config.QPS for this account.
 	QPS map[string]int `json:"qps,omitempty"`
 }
@@ -182,6 +192,8 @@ func (c Config) withDefaults() Config {
 	}
 	c.Limits = c.Limits.withDefaults()
 	c.Reports = c.Reports.withDefaults()
+	c.Incoming = c.Incoming.withDefaults()
+	c.Queues = c.Queues.withDefaults()
 	return c
 }
 

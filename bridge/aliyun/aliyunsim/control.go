@@ -44,6 +44,8 @@ func (s *Server) controlHandler() http.Handler {
 	mux.HandleFunc("POST /sim/reports/release", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, map[string]int{"released": s.ReleaseReports()})
 	})
+	mux.HandleFunc("GET /sim/queues", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.Queues()) })
+	mux.HandleFunc("POST /sim/queues/{queue}", s.putMessage)
 	mux.HandleFunc("PUT /sim/reports/url", func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
 			URL string `json:"url"`
@@ -53,6 +55,7 @@ func (s *Server) controlHandler() http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 		}
 	})
+	s.handleIncoming(mux)
 	return mux
 }
 

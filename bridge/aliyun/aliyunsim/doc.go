@@ -13,6 +13,10 @@
 // checks and business errors (HTTP status 200), the limits per phone number in clock minutes, clock hours and
 // rolling days, one BizId to a call, and reports pushed in batches and retried when they are refused.
 //
+// The message queues of reports and incoming messages: QueryTokenForMnsQueue of Dybaseapi, and of the message service
+// (2015-06-06) the requests that receive and delete several messages, with their signature, long polls, and messages that
+// come again when they are not deleted in time. An account with a ReportQueue has its reports there.
+//
 // # What is certain and what is not
 //
 // No live endpoint was compared. Documented, or seen in other people's traffic: the parameters, both signatures,
@@ -29,7 +33,8 @@
 //     its whole canonical request, the worst case for a client that logs it;
 //   - the scope of nonces (here all accounts together) and of out-of-range query values (isv.INVALID_PARAMETERS);
 //   - the order of QuerySendDetails' rows (youngest first) and when they appear (Config.DetailLag);
-//   - the timeout and size of a push (ReportConfig).
+//   - the timeout and size of a push (ReportConfig);
+//   - what keys for a queue get when they have expired, and what somebody else's queue gets (isp.RAM_PERMISSION_DENY).
 //
 // # Control
 //
@@ -42,8 +47,13 @@
 //	GET    /sim/ledger/summary           a Summary: counts, and what was sent more than once
 //	DELETE /sim/ledger                   forgets what was executed
 //	GET    /sim/counters                 Counters
+//	GET    /sim/queues                   what became of the messages of each queue
+//	POST   /sim/queues/{queue}           puts the body into a queue
 //	POST   /sim/reports/release          pushes what report_withhold held back
 //	PUT    /sim/reports/url              {"url":"…"}
+//	GET    /sim/incoming                 a JSON array of SmsUp: all incoming messages, and how far they have come
+//	POST   /sim/incoming                 a JSON array of SmsUp: phones send these; answers them with their sequence_ids
+//	PUT    /sim/incoming/url             {"url":"…"}
 //
 // A fault that answers 502 to every tenth call although it executed it, and one report in twenty pushed twice:
 //

@@ -30,14 +30,14 @@ func (s *Server) execute(c *call, list []checked, biz int64, now time.Time) {
 			if r.errCode == "" {
 				r.errCode = codeDelivered
 			}
-			r.state = s.firstState(f)
+			r.state = s.firstState(c.account, f)
 		}
 		rep := report{noOutID: f.noOutID}
 		rep.record, rep.seq = s.ledger.add(r)
 		if r.state == StateNone || r.state == StateLost {
 			continue
 		}
-		if f.early {
+		if f.early && !s.enqueueReport(rep) {
 			early.reports = append(early.reports, rep)
 		}
 		s.schedule(rep, f, wait)
@@ -49,9 +49,9 @@ func (s *Server) execute(c *call, list []checked, biz int64, now time.Time) {
 }
 
 // firstState is the state of a report when its message is executed.
-func (s *Server) firstState(f reportFault) State {
+func (s *Server) firstState(a *account, f reportFault) State {
 	switch {
-	case !s.pusher.enabled():
+	case !s.pusher.enabled() && a.ReportQueue == "":
 		return StateNone
 	case f.lose:
 		return StateLost

@@ -32,6 +32,8 @@ func actions() map[string]*action {
 			qps: 5000, run: (*Server).querySendDetails},
 		"QuerySmsTemplateList": {qps: 10, run: (*Server).querySmsTemplateList},
 		"QuerySmsSignList":     {qps: 10, run: (*Server).querySmsSignList},
+		"QueryTokenForMnsQueue": {required: []string{"MessageType", "QueueName"},
+			qps: 100, run: (*Server).queryTokenForMnsQueue},
 	}
 	for name, a := range all {
 		a.name = name

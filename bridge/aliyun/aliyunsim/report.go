@@ -43,7 +43,9 @@ type pusher struct {
 	log    *slog.Logger
 	url    atomic.Pointer[string]
 	wake   chan struct{} // run has a new first time to wait for
-	counts pushCounts
+	// enqueue puts a report into its account's queue; false: it has none.
+	enqueue func(report) bool
+	counts  pushCounts
 
 	mu       sync.Mutex
 	pending  queue[report] // guarded by mu
@@ -193,6 +195,9 @@ func (p *pusher) collect(open *batch, now time.Time) (again []batch, next time.T
 			next = at
 			break
 		}
+		if p.enqueue(r) {
+			continue
+		}
 		open.reports = append(open.reports, r)
 	}
 	for {
@@ -215,7 +220,7 @@ func (p *pusher) post(ctx context.Context, b batch) {
 		return
 	}
 	p.counts.posts.Add(1)
-	err := p.postOnce(ctx, url, b)
+	err := postJSON(ctx, p.client, url, appendReports(nil, b.reports))
 	switch {
 	case err == nil:
 		p.counts.pushed.Add(int64(len(b.reports)))
@@ -244,17 +249,17 @@ func (p *pusher) mark(b batch, state State) {
 	}
 }
 
-var errRefused = errors.New("report refused")
+var errRefused = errors.New("push refused")
 
-// postOnce pushes b. Taken means HTTP status 200 and a JSON body whose code is a number. The URL,
+// postJSON pushes once. Taken means HTTP status 200 and a JSON body whose code is a number. The URL,
 // which holds a secret, is in no error.
-func (p *pusher) postOnce(ctx context.Context, url string, b batch) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(appendReports(nil, b.reports)))
+func postJSON(ctx context.Context, client *http.Client, url string, pushed []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(pushed))
 	if err != nil {
 		return fmt.Errorf("%w: the URL cannot be parsed", errRefused)
 	}
 	req.Header.Set("Content-Type", "application/json;charset=UTF-8")
-	res, err := p.client.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		if inner := errors.Unwrap(err); inner != nil { // *url.Error names the URL
 			err = inner

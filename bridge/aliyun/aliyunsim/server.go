@@ -31,9 +31,14 @@ type Server struct {
 	faults    *faultSet
 	ledger    *ledger
 	pusher    *pusher
+	ups       *ups
 	counters  counters
 	control   http.Handler
-	cert      *tls.Certificate // nil unless Config.TLS
+	queues    map[string]*mnsQueue // by name
+	tokens    mnsTokens
+	// mnsActions are the requests that queues take, by method.
+	mnsActions map[string]*action
+	cert       *tls.Certificate // nil unless Config.TLS
 
 	calls   gate
 	outages outages
@@ -62,7 +67,13 @@ func New(cfg Config) (*Server, error) {
 		ledger:    newLedger(cfg.LedgerLimit),
 		calls:     gate{stop: make(chan struct{}), empty: make(chan struct{})},
 	}
+	s.mnsActions = mnsActions()
+	if s.queues, err = newQueues(keys, cfg.Queues.Visibility); err != nil {
+		return nil, err
+	}
 	s.pusher = newPusher(cfg, s.ledger)
+	s.ups = newUps(cfg)
+	s.pusher.enqueue = s.enqueueReport
 	s.control = s.controlHandler()
 	if cfg.TLS {
 		if s.cert, err = selfSigned(cfg.Now()); err != nil {
@@ -80,6 +91,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener, more ...net.Listener)
 	defer cancel()
 	var pushing sync.WaitGroup
 	pushing.Go(func() { s.pusher.run(ctx) })
+	pushing.Go(func() { s.ups.run(ctx) })
 
 	listeners := append([]net.Listener{ln}, more...)
 	servers := make([]*http.Server, len(listeners))
@@ -140,7 +152,7 @@ func (s *Server) secure(e *endpoint) net.Listener {
 	return tls.NewListener(e, &tls.Config{Certificates: []tls.Certificate{*s.cert}, MinVersion: tls.VersionTLS12})
 }
 
-// Handler returns the API at / and the control endpoints at /sim/. Reports are pushed while Run runs.
+// Handler returns the API at /, the message queues at /queues/ and the control endpoints at /sim/. Reports are pushed while Run runs.
 func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, controlPath) {
@@ -156,6 +168,10 @@ func (s *Server) Handler() http.Handler {
 			return
 		}
 		defer s.calls.leave()
+		if strings.HasPrefix(r.URL.Path, mnsPath) {
+			s.serveQueue(w, r)
+			return
+		}
 		s.serve(w, r)
 	})
 }
@@ -197,7 +213,7 @@ func (s *Server) execution(a *action, c *call) answer {
 // write sends an answer.
 func (s *Server) write(w http.ResponseWriter, c *call, a answer) {
 	name := c.action
-	if s.actions[name] == nil {
+	if s.actions[name] == nil && name != actionReceive && name != actionDelete {
 		name = "other"
 	}
 	s.counters.answer(name, a.code)
