@@ -17,7 +17,7 @@ import (
 const (
 	mixResendAfter = "8s"            // longer than a message that was sent may be unlisted
 	mixDrain       = 4 * time.Minute // the messages' validity, the last queries, and a route's longest rest
-	mixLeast       = 0.85            // of what was accepted ends with DELIVRD; were everything to expire, nothing would be lost or doubled
+	mixLeast       = 0.7             // of what was accepted ends with DELIVRD; were everything to expire, nothing would be lost or doubled
 	mixTurnLeast   = 3 * time.Second // the faults are others every
 	mixTurnMost    = 7 * time.Second
 )
