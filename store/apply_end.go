@@ -1,6 +1,9 @@
 package store
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // An end is how a message becomes final.
 type end struct {
@@ -8,6 +11,8 @@ type end struct {
 	err    string
 	code   string // what the API said
 	doneAt int64  // by the report's own time; 0 = now
+
+	attempt *attemptRecord // of the report that ends it, of which the message was booked; nil: the message's last one, if any
 
 	// answers: it was surely not sent. A submit_sm_resp that still waits for an outcome says so.
 	answers bool
@@ -68,7 +73,7 @@ func (t *txn) final(n Number, was *Status, e end) {
 	}
 	t.move(n, was, next)
 	if was.Attempt != 0 {
-		t.bizDone(was.Attempt)
+		t.attemptDone(was, &e)
 	}
 	if v.flags&hasParts != 0 {
 		t.endParts(n, raw, e)
@@ -97,12 +102,37 @@ func (t *txn) queueReceipt(n Number, raw []byte, s *Status, code string) (seq ui
 	return r.Seq
 }
 
-// bizDone tells the index by BizID that a message of the attempt is final.
+// attemptDone tells the index by BizID that a message of its last attempt is final, and counts its end.
+func (t *txn) attemptDone(was *Status, e *end) {
+	last := e.attempt
+	if last == nil || last.id != was.Attempt {
+		a := t.attemptHead(was.Attempt)
+		last = &a
+	}
+	if last.bizID != "" {
+		t.view.bizDone(last.bizID, was.Attempt)
+	}
+	if e.attempt != nil {
+		last = e.attempt // a report is of the attempt that sent it
+	}
+	t.bookEnd(last, was, e)
+}
+
+// bizDone tells the index by BizID that a message is of the attempt no more.
 func (t *txn) bizDone(id AttemptID) {
-	d := decoder{b: t.get(bktAttempts, key8(uint64(id)))}
-	if a := d.attemptHead(); d.err == nil && a.bizID != "" {
+	if a := t.attemptHead(id); a.bizID != "" {
 		t.view.bizDone(a.bizID, id)
 	}
+}
+
+// attemptHead reads the record of an attempt without its members.
+func (t *txn) attemptHead(id AttemptID) attemptRecord {
+	d := decoder{b: t.get(bktAttempts, key8(uint64(id)))}
+	a := d.attemptHead()
+	if d.err != nil {
+		t.fail(fmt.Errorf("attempt %d: %w", id, d.err))
+	}
+	return a
 }
 
 // endParts makes every part of a joined message final.
@@ -122,7 +152,7 @@ func (t *txn) endParts(whole Number, raw []byte, e end) {
 // endTogether makes parts of one set final, in order of Seq. Those with OneReceipt have one receipt
 // if any of them wants it: the last one's.
 func (t *txn) endTogether(parts []Number, e end) {
-	e.parts, e.one, e.answers = true, 0, false
+	e.parts, e.one, e.answers, e.attempt = true, 0, false, nil
 	var last Number
 	wanted := false
 	for _, n := range parts {
@@ -173,10 +203,17 @@ func (t *txn) deliveryReport(d *DeliveryReport) ReportCode {
 	case was.State == StatePart || was.State == StateJoined:
 		return ReportMismatch
 	}
-	if a, ok := t.attempt(d.Attempt); !ok || !a.has(d.Number) {
+	a, _ := t.attempt(d.Attempt)
+	m := a.member(d.Number)
+	if m == nil {
 		return ReportMismatch
 	}
-	t.final(d.Number, &was, end{ending: d.Ending, err: d.Err, code: d.Code, doneAt: d.DoneAt})
+	if d.Attempt == was.Attempt {
+		t.book(&a, m, &was)
+	} else {
+		t.book(&a, m, &Status{})
+	}
+	t.final(d.Number, &was, end{attempt: &a, ending: d.Ending, err: d.Err, code: d.Code, doneAt: d.DoneAt})
 	t.view.touch(WatchOutcome)
 	return ReportApplied
 }

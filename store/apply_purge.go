@@ -28,6 +28,7 @@ func (t *txn) purge(c *Purge) *PurgeResult {
 	r.More = t.purgeOrphans(looks) || r.More
 	r.More = t.dropRecent(looks) || r.More
 	r.More = t.dropHeard(looks) || r.More
+	r.More = t.purgeDays(looks) || r.More
 	return r
 }
 

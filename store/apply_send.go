@@ -72,7 +72,7 @@ func (t *txn) beginMember(a *BeginAttempt, m *BeginMember, id AttemptID, record 
 	}
 	next := status
 	next.State, next.Attempt, next.Tries = StateSending, id, min(status.Tries, 254)+1
-	next.Action, next.DueAt, next.Err = ActionCall, a.CallBy, ""
+	next.Action, next.DueAt, next.Err, next.Booked = ActionCall, a.CallBy, "", false
 	t.move(m.Number, &status, next)
 	return BegunMember{Granted: true, Limit: -1}
 }
@@ -160,11 +160,13 @@ func (t *txn) applyOutcome(o *Outcome, a *attemptRecord, m *memberRecord, was *S
 	switch o.Kind {
 	case OutcomeAccepted:
 		next.State, next.Action, next.DueAt = StateSent, ActionReport, o.DueAt
+		t.book(a, m, &next)
 	case OutcomeRejected:
 		t.final(m.number, was, end{ending: o.Ending, err: o.Err, code: o.Code, answers: true})
 		return
 	case OutcomeRetry:
 		t.giveBackMember(a, m)
+		t.unbook(a, m, &next)
 		next.State, next.Err, next.Alone = StateRetry, o.Err, was.Alone || o.Alone
 		next.Action, next.DueAt = t.retry(m.number, o.DueAt)
 	case OutcomeUncertain:
@@ -224,17 +226,7 @@ func (t *txn) found(c *Found) *FoundResult {
 		if !ok || was.Revision != it.Revision || was.State != StateUncertain && !it.polls(&was) {
 			continue
 		}
-		next := was
-		next.DueAt = it.DueAt
-		switch {
-		case it.Sent:
-			next.State, next.Action = StateSent, ActionReport
-		case it.Retry:
-			several := t.giveBackCharges(was.Attempt, it.Number)
-			next.State, next.Alone = StateRetry, was.Alone || several
-			next.Action, next.DueAt = t.retry(it.Number, it.DueAt)
-		}
-		t.move(it.Number, &was, next)
+		t.move(it.Number, &was, t.foundOut(it, &was))
 		if was.State == StateUncertain {
 			t.view.touch(WatchOutcome)
 		}
@@ -243,20 +235,30 @@ func (t *txn) found(c *Found) *FoundResult {
 	return r
 }
 
+// foundOut is the status of a message after what was found out about it. The attempt that is uncertain is its last.
+func (t *txn) foundOut(it *FoundItem, was *Status) Status {
+	next := *was
+	next.DueAt = it.DueAt
+	if !it.Sent && !it.Retry {
+		return next
+	}
+	a, _ := t.attempt(was.Attempt)
+	m := a.member(it.Number)
+	if m == nil {
+		t.fail(fmt.Errorf("message %s is no member of its attempt %d: %w", it.Number, was.Attempt, errCodec))
+		return next
+	}
+	if it.Sent {
+		next.State, next.Action = StateSent, ActionReport
+		t.book(&a, m, &next)
+		return next
+	}
+	t.giveBackMember(&a, m)
+	t.unbook(&a, m, &next)
+	next.State, next.Alone = StateRetry, was.Alone || len(a.members) > 1
+	next.Action, next.DueAt = t.retry(it.Number, it.DueAt)
+	return next
+}
+
 // polls reports whether the item only says when a sent message is looked at again.
 func (it *FoundItem) polls(s *Status) bool { return s.State == StateSent && !it.Sent && !it.Retry }
-
-// giveBackCharges undoes the charges on the phone of one member of an attempt, and reports whether it had
-// others.
-func (t *txn) giveBackCharges(id AttemptID, n Number) (several bool) {
-	a, ok := t.attempt(id)
-	if !ok {
-		return false
-	}
-	for i := range a.members {
-		if a.members[i].number == n {
-			t.giveBackMember(&a, &a.members[i])
-		}
-	}
-	return len(a.members) > 1
-}

@@ -116,7 +116,7 @@ func forbidden(n ast.Node, info *types.Info) string {
 			return ""
 		}
 		switch n.Sel.Name {
-		case "Duration", "Second", "Time", "UnixMilli":
+		case "Duration", "Parse", "Second", "Time", "UnixMilli":
 			return ""
 		}
 		return "time." + n.Sel.Name

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 )
 
 // A driver makes random commands that mean something in the state as it is: they name messages,
@@ -45,11 +46,23 @@ func (d *driver) attempt() AttemptID {
 func (d *driver) ending() Ending {
 	return []Ending{EndDelivered, EndExpired, EndUndeliverable, EndUnknown, EndRejected, EndDeleted}[d.pick(6)]
 }
+func (d *driver) code() string {
+	return []string{"", "DELIVERED", "MK:0001", "isv.SMS_TEMPLATE_ILLEGAL"}[d.pick(4)]
+}
 func (d *driver) soon() int64 { return d.h.now + d.rnd.Int64N(20_000) }
 
 func (d *driver) next() Command {
 	if d.chance(60) {
 		d.h.now += d.rnd.Int64N(3000)
+	}
+	if d.chance(1) {
+		d.h.now += []int64{6, 24, 24 * 30}[d.pick(3)] * 3600_000
+	}
+	if d.h.ClusterVersion() >= 3 && d.chance(10) {
+		if d.chance(50) {
+			return d.put()
+		}
+		return d.incoming()
 	}
 	switch k := d.pick(100); {
 	case k < 25:
@@ -59,7 +72,7 @@ func (d *driver) next() Command {
 	case k < 60:
 		c := &Finish{}
 		for range 1 + d.pick(2) {
-			o := Outcome{Attempt: d.attempt(), Kind: OutcomeKind(1 + d.pick(4)), DueAt: d.soon(), Ending: d.ending(), Err: "e", Alone: d.chance(10)}
+			o := Outcome{Attempt: d.attempt(), Kind: OutcomeKind(1 + d.pick(4)), DueAt: d.soon(), Ending: d.ending(), Err: "e", Code: d.code(), Alone: d.chance(10)}
 			if d.chance(80) {
 				o.BizID = fmt.Sprintf("biz%d", o.Attempt)
 			}
@@ -115,7 +128,7 @@ func (d *driver) cluster() Command {
 	}
 	switch k {
 	case 0:
-		return &Raise{Version: uint64(d.pick(3))}
+		return &Raise{Version: []uint64{0, 1, 2, 3, 3, 3}[d.pick(6)]}
 	case 1:
 		return &Genesis{ClusterID: []string{"test", "Test", ""}[d.pick(3)], Lineage: d.lineage()}
 	case 2:
@@ -131,6 +144,32 @@ func (d *driver) cluster() Command {
 		return &Recover{Leap: uint64(d.pick(3)), DueAt: d.soon(), Lineage: d.lineage()}
 	}
 	return &NodeDown{Node: "n1", Incarnation: d.inc - uint64(d.pick(4)/3)}
+}
+
+func (d *driver) put() Command {
+	c := &Put{}
+	for range 1 + d.pick(3) {
+		it := PutItem{Space: []string{"brake", "optout"}[d.pick(2)], Key: fmt.Sprint("key", d.pick(6)), Absent: d.chance(20)}
+		if d.chance(70) {
+			it.Value = []byte{byte('a' + d.pick(2))}
+		}
+		if d.chance(5) {
+			it = []PutItem{{Space: it.Space, Value: it.Value}, {Key: it.Key, Value: it.Value}, {Space: it.Space, Key: strings.Repeat("k", 256), Value: it.Value}}[d.pick(3)]
+		}
+		c.Items = append(c.Items, it)
+	}
+	return c
+}
+
+func (d *driver) incoming() Command {
+	c := &Incoming{}
+	for range 1 + d.pick(3) {
+		c.Items = append(c.Items, IncomingItem{
+			Account: d.account(), Digest: [16]byte{5: byte(d.pick(5))}, KeepFor: int64(d.pick(3)) * 10_000, Source: Address{1, 1, d.phone()},
+			Dest: Address{0, 1, "10690000"}, ServiceType: "CMT", Text: fmt.Sprint("回复", d.pick(100)), At: d.h.now - int64(d.pick(5000)),
+		})
+	}
+	return c
 }
 
 // lineage returns one that is not drawn again.
@@ -219,7 +258,7 @@ func (d *driver) replace() Command {
 func (d *driver) begin() Command {
 	c := &Begin{}
 	for range 1 + d.pick(2) {
-		a := BeginAttempt{Route: "main", CallBy: d.soon(), Charges: -1}
+		a := BeginAttempt{Route: []string{"main", "other"}[d.pick(2)], Template: []string{"", "SMS_1", "SMS_22"}[d.pick(3)], CallBy: d.soon(), Charges: -1}
 		if d.chance(50) {
 			a.Charges = len(c.Charges)
 			c.Charges = append(c.Charges, []Charge{{Key: "route/main", Amount: 1, Rules: []Rule{{Kind: RuleBucket, Limit: 1, Burst: 3, Period: 3000}}}})
@@ -241,7 +280,7 @@ func (d *driver) begin() Command {
 				{Kind: RuleWindow, Limit: 2, Period: 60_000, Offset: utc8, Guard: 1000},
 				{Kind: RuleRolling, Limit: 3, Period: 100_000, Guard: 1000},
 			}}})
-			a.Members = append(a.Members, BeginMember{Number: n, Revision: d.revision(n), Phone: phone, Charges: set})
+			a.Members = append(a.Members, BeginMember{Number: n, Revision: d.revision(n), Phone: phone, Segments: uint8(d.pick(4)), Charges: set})
 		}
 		c.Attempts = append(c.Attempts, a)
 	}
@@ -249,7 +288,7 @@ func (d *driver) begin() Command {
 }
 
 func (d *driver) report() Command {
-	r := DeliveryReport{Ending: d.ending(), Err: "r", DoneAt: d.h.now - d.rnd.Int64N(2000) + 500, BizID: "early", Phone: d.phone()}
+	r := DeliveryReport{Ending: d.ending(), Err: "r", Code: d.code(), DoneAt: d.h.now - d.rnd.Int64N(2000) + 500, BizID: "early", Phone: d.phone()}
 	if orphans, _ := d.h.Orphans("early"); len(orphans) > 0 && d.chance(30) {
 		r.Orphan = orphans[0].Orphan
 	}

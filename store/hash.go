@@ -7,7 +7,7 @@ import (
 
 // The rolling hash is over what each command does: its index and time, each key that it puts with its
 // value, each key that it deletes, and its result. What is written once for all entries of a
-// transaction, the meters and the counters, is added at a Mark: so it does not depend on how Raft grouped
+// transaction, the meters, the days and the counters, is added at a Mark: so it does not depend on how Raft grouped
 // the entries. It finds faults of disks, memory and programs, not forgers.
 
 // Odd numbers without a pattern: the fractions of the square roots of 2, 3 and 5.
@@ -67,13 +67,16 @@ func (t *txn) hashResult(r Result) {
 	t.meta.hash = fold(t.meta.hash, t.encoded)
 }
 
-// hashRest adds what is not hashed change by change: the meters and the counters.
+// hashRest adds what is not hashed change by change: the meters, the days and the counters.
 func (t *txn) hashRest() {
 	t.flushMeters()
+	t.flushDays()
 	h := t.meta.hash
-	c := t.bucket(bktMeters).Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		h = fold(fold(h, k), v)
+	for _, id := range [...]bucketID{bktMeters, bktDays} {
+		c := t.bucket(id).Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			h = fold(fold(h, k), v)
+		}
 	}
 	m := t.meta
 	m.index, m.term, m.confIndex = 0, 0, 0 // Raft's own: a file that came as a snapshot has them of another entry

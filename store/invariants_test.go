@@ -20,6 +20,10 @@ func TestInvariants(t *testing.T) {
 		h, m := newHarness(t), newModel()
 		d := &driver{h: h, rnd: rand.New(rand.NewPCG(seed, 5)), inc: 1}
 		before := map[Number]Status{}
+		if raise := (&Raise{Version: Version}); seed%2 == 1 {
+			h.apply(raise)
+			m.apply(h.now, raise)
+		}
 		for step := range steps {
 			c := d.next()
 			got, want := h.apply(c), m.apply(h.now, c)
@@ -69,7 +73,7 @@ func (m *model) compare(h *harness) error {
 	}
 	for _, check := range []func(*harness) error{
 		m.compareDue, m.compareOutbox, m.compareAttempts, m.compareFigures, m.compareGroups, m.compareWaiting, m.compareRecent,
-		m.compareDueOf, m.compareUncertain,
+		m.compareDueOf, m.compareUncertain, m.compareRegistry, m.compareHeard, m.compareDays,
 	} {
 		if err := check(h); err != nil {
 			return err
@@ -115,9 +119,21 @@ func (m *model) compareOutbox(h *harness) error {
 	for _, account := range []string{"bank", "shop"} {
 		var last uint64
 		for _, r := range h.outbox(account) {
+			if in, ok := m.incoming[r.Seq]; ok {
+				want := Receipt{
+					Seq: r.Seq, Account: in.Account, Incoming: true, Text: in.Text, Source: in.Source, Dest: in.Dest, ServiceType: in.ServiceType,
+					AcceptedAt: in.At, QueuedAt: in.queued,
+				}
+				if r != want || account != in.Account || r.Seq <= last {
+					return fmt.Errorf("outbox of %s: %+v, want %+v", account, r, want)
+				}
+				last = r.Seq
+				total++
+				continue
+			}
 			n, ok := m.outbox[r.Seq]
 			x := m.messages[n]
-			if !ok || m.head(n) != r.Number || r.Shape != x.Shape || r.Echo != x.Echo || r.Source != x.Source || r.Dest != x.Dest || x.Account != account || r.Ending != x.Ending || r.Err != x.Err || r.DoneAt != x.DoneAt || r.Seq <= last {
+			if !ok || m.head(n) != r.Number || r.Shape != x.Shape || r.Echo != x.Echo || r.Source != x.Source || r.Dest != x.Dest || x.Account != account || r.Ending != x.Ending || r.Err != x.Err || r.Code != x.Code || r.Incoming || r.DoneAt != x.DoneAt || r.Seq <= last {
 				return fmt.Errorf("outbox of %s: %+v", account, r)
 			}
 			last = r.Seq
@@ -127,8 +143,8 @@ func (m *model) compareOutbox(h *harness) error {
 			accounts = append(accounts, account)
 		}
 	}
-	if total != len(m.outbox) || !slices.Equal(h.OutboxAccounts(), append([]string{}, accounts...)) {
-		return fmt.Errorf("outboxes: %d entries of %v, want %d", total, h.OutboxAccounts(), len(m.outbox))
+	if total != len(m.outbox)+len(m.incoming) || !slices.Equal(h.OutboxAccounts(), append([]string{}, accounts...)) {
+		return fmt.Errorf("outboxes: %d entries of %v, want %d", total, h.OutboxAccounts(), len(m.outbox)+len(m.incoming))
 	}
 	return nil
 }
@@ -179,7 +195,7 @@ func (m *model) compareFigures(h *harness) error {
 			want.Due[x.Action]++
 		}
 	}
-	if f.Messages != want.Messages || f.Due != want.Due || f.Outbox != len(m.outbox) || f.Binds != len(m.binds) || f.Policy != m.policy {
+	if f.Messages != want.Messages || f.Due != want.Due || f.Outbox != len(m.outbox) || f.Incoming != len(m.incoming) || f.Binds != len(m.binds) || f.Policy != m.policy {
 		return fmt.Errorf("figures %+v, want %+v", f, want)
 	}
 	orphans, err := h.Orphans("early")

@@ -34,7 +34,7 @@ func (s *Store) load(path string) (*loaded, error) {
 		machine: &machine{
 			meters: map[string]*meter{}, phones: map[string]*phone{}, nodes: map[string]uint64{},
 			binds: map[string][]Bind{}, sessions: map[sessionKey]string{}, recent: map[string]map[digest]recentMessage{},
-			heard: map[digest]heardMessage{},
+			heard: map[digest]heardMessage{}, days: map[dayKey]*dayCount{},
 		},
 		view: view{
 			nodes: map[string]uint64{}, binds: map[string][]Bind{}, outbox: map[string]int{},
@@ -112,6 +112,7 @@ func (l *loaded) rebuild(tx *bolt.Tx) error {
 		{bktRecent, l.loadRecent},
 		{bktHeard, l.loadHeard},
 		{bktRegistry, l.loadRecord},
+		{bktDays, l.loadDay},
 	}
 	for _, step := range steps {
 		c := step.bucket.find(tx).Cursor()

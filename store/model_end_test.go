@@ -21,10 +21,15 @@ func (m *model) finish(o Outcome) bool {
 		switch o.Kind {
 		case OutcomeAccepted:
 			m.set(n, StateSent, ActionReport, o.DueAt)
+			m.sent(n, o.Attempt)
 		case OutcomeRejected:
-			m.end(n, modelEnd{ending: o.Ending, err: o.Err, surely: true})
+			if x.Booked {
+				m.came(m.day(o.Attempt), o.Ending)
+			}
+			m.end(n, modelEnd{ending: o.Ending, err: o.Err, code: o.Code, surely: true})
 		case OutcomeRetry:
 			m.giveBack(o.Attempt, n)
+			m.unsent(n)
 			m.set(n, StateRetry, sendAction(&x.Message), m.unlessExpired(n, o.DueAt))
 			x.Err = o.Err
 			x.Alone = x.Alone || o.Alone
@@ -50,6 +55,7 @@ func (m *model) unlessExpired(n Number, at int64) int64 {
 type modelEnd struct {
 	ending Ending
 	err    string
+	code   string
 	doneAt int64
 	surely bool
 }
@@ -90,7 +96,7 @@ func (m *model) endParts(parts []Number, e modelEnd) {
 func (m *model) endOne(n Number, e modelEnd, receipt bool) {
 	x := m.messages[n]
 	m.set(n, StateFinal, 0, 0)
-	x.Ending, x.Err, x.DoneAt = e.ending, e.err, m.now
+	x.Ending, x.Err, x.Code, x.DoneAt = e.ending, e.err, e.code, m.now
 	if e.doneAt > 0 {
 		x.DoneAt = max(min(e.doneAt, m.now), x.AcceptedAt)
 	}
@@ -130,7 +136,9 @@ func (m *model) report(r DeliveryReport) (code ReportCode) {
 		return ReportMismatch
 	}
 	delete(m.orphans, r.Orphan)
-	m.end(r.Number, modelEnd{ending: r.Ending, err: r.Err, doneAt: r.DoneAt})
+	m.sent(r.Number, r.Attempt)
+	m.came(m.day(r.Attempt), r.Ending)
+	m.end(r.Number, modelEnd{ending: r.Ending, err: r.Err, code: r.Code, doneAt: r.DoneAt})
 	return ReportApplied
 }
 
@@ -149,8 +157,10 @@ func (m *model) found(it FoundItem) int {
 	switch {
 	case it.Sent:
 		m.set(it.Number, StateSent, ActionReport, it.DueAt)
+		m.sent(it.Number, x.Attempt)
 	case it.Retry:
 		m.giveBack(x.Attempt, it.Number)
+		m.unsent(it.Number)
 		m.set(it.Number, StateRetry, sendAction(&x.Message), m.unlessExpired(it.Number, it.DueAt))
 		x.Alone = x.Alone || len(m.attempts[x.Attempt].members) > 1
 	default:
@@ -180,6 +190,11 @@ func (m *model) close(it CloseItem) int {
 	case StateSent, StateUncertain:
 		if !givenUp {
 			return 0
+		}
+		if c := m.day(x.Attempt); x.Booked {
+			m.came(c, it.Ending)
+		} else {
+			c.Uncertain++
 		}
 		m.end(it.Number, e)
 		return 1
@@ -225,5 +240,6 @@ func (m *model) purge(c *Purge) Result {
 			delete(m.orphans, id)
 		}
 	}
+	m.purgeKept()
 	return r
 }

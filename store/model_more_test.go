@@ -163,7 +163,7 @@ func (m *model) recover(c *Recover) {
 		if x.Attempt == 0 {
 			m.attemptIDs++
 			x.Attempt = AttemptID(m.attemptIDs)
-			m.attempts[x.Attempt] = &modelAttempt{begun: x.AcceptedAt, members: []Number{n}, charges: map[Number]modelCharge{}}
+			m.attempts[x.Attempt] = &modelAttempt{begun: x.AcceptedAt, members: []Number{n}, segments: map[Number]uint8{}, charges: map[Number]modelCharge{}}
 		}
 	}
 }

@@ -31,6 +31,10 @@ type model struct {
 	epoch       uint64
 	heads       map[Number]Number // of those that are in a group
 	recent      map[modelContent]modelFirst
+	records     map[[2]string]Record // by space and key
+	incoming    map[uint64]modelIncoming
+	heard       map[[16]byte]int64 // until when
+	days        map[[3]string]*DayCount
 }
 
 // A modelContent is what makes two messages duplicates; a modelFirst the one that was first.
@@ -50,11 +54,14 @@ type modelMessage struct {
 }
 
 type modelAttempt struct {
-	begun   int64
-	members []Number
-	phones  []string
-	charges map[Number]modelCharge // on phones
-	bizID   string
+	begun    int64
+	route    string
+	template string
+	members  []Number
+	phones   []string
+	segments map[Number]uint8
+	charges  map[Number]modelCharge // on phones
+	bizID    string
 }
 
 type modelCharge struct {
@@ -75,6 +82,7 @@ func newModel() *model {
 		results: map[Token]*AcceptResult{}, lowest: map[uint64]uint64{}, binds: map[sessionKey]string{},
 		phones: map[string][]modelCharge{}, tokens: map[string]*big.Rat{}, filled: map[string]int64{}, open: map[string]int{},
 		epoch: 1, orphans: map[uint64]int64{}, heads: map[Number]Number{}, recent: map[modelContent]modelFirst{},
+		records: map[[2]string]Record{}, incoming: map[uint64]modelIncoming{}, heard: map[[16]byte]int64{}, days: map[[3]string]*DayCount{},
 	}
 }
 
@@ -101,7 +109,15 @@ func (m *model) apply(now int64, c Command) Result {
 		return &FoundResult{Applied: m.found(c.Items[0])}
 	case *Close:
 		return &CloseResult{Applied: m.close(c.Items[0])}
+	case *Put:
+		return m.putAll(c)
+	case *Incoming:
+		return m.hearAll(c)
 	case *Delivered:
+		if in, ok := m.incoming[c.Seqs[0]]; ok && in.Account == c.Account {
+			delete(m.incoming, c.Seqs[0])
+			return &DeliveredResult{Applied: 1}
+		}
 		n, ok := m.outbox[c.Seqs[0]]
 		if !ok || m.messages[n].Account != c.Account {
 			return &DeliveredResult{}
@@ -195,7 +211,7 @@ func (m *model) set(n Number, s State, a Action, due int64) {
 func (m *model) begin(c *Begin) Result {
 	r := &BeginResult{}
 	for _, a := range c.Attempts {
-		att := &modelAttempt{begun: m.now, charges: map[Number]modelCharge{}}
+		att := &modelAttempt{begun: m.now, route: a.Route, template: a.Template, segments: map[Number]uint8{}, charges: map[Number]modelCharge{}}
 		begun := BegunAttempt{Limit: -1}
 		if a.Charges >= 0 && !m.bucketHas(c.Charges[a.Charges][0]) {
 			begun.Limit, begun.Again = 0, m.bucketAgain(c.Charges[a.Charges][0])
@@ -251,6 +267,8 @@ func (m *model) beginOne(c *Begin, a BeginAttempt, att *modelAttempt, member Beg
 	m.set(member.Number, StateSending, ActionCall, a.CallBy)
 	x.Tries++
 	x.Err = ""
+	x.Booked = false
+	att.segments[member.Number] = member.Segments
 	att.members = append(att.members, member.Number)
 	return BegunMember{Granted: true, Limit: -1}
 }

@@ -87,6 +87,7 @@ func decodeStatus(b []byte) (Status, error) {
 // An attemptRecord is an Attempt as it is stored. The members go last, so that a BizID can be
 // written before them without reading them.
 type attemptRecord struct {
+	id       AttemptID // its key; only set by txn.attempt
 	epoch    uint64
 	begun    int64
 	route    string
@@ -150,14 +151,14 @@ func decodeAttempt(b []byte) (attemptRecord, error) {
 	return a, d.end()
 }
 
-// has reports whether n is a member.
-func (a *attemptRecord) has(n Number) bool {
+// member returns the record of message n; nil if it is no member.
+func (a *attemptRecord) member(n Number) *memberRecord {
 	for i := range a.members {
 		if a.members[i].number == n {
-			return true
+			return &a.members[i]
 		}
 	}
-	return false
+	return nil
 }
 
 // hasPhone reports whether a member has a phone.

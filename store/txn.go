@@ -20,6 +20,7 @@ type machine struct {
 	sessions map[sessionKey]string
 	recent   map[string]map[digest]recentMessage // by account
 	heard    map[digest]heardMessage
+	days     map[dayKey]*dayCount
 	encoded  []byte // a result, while it is hashed
 }
 
@@ -42,10 +43,12 @@ type txn struct {
 	arena   *arena
 	err     error
 
-	dirty     []*meter // to be written before the commit
-	newPhones []*phone // of which no charge may have been made
-	noted     int      // messages with a digest that the entry has accepted so far
-	view      changes  // what readers see after the commit
+	dirty     []*meter    // to be written before the commit
+	dirtyDays []*dayCount // too
+	lastDay   *dayCount   // that was changed last
+	newPhones []*phone    // of which no charge may have been made
+	noted     int         // messages with a digest that the entry has accepted so far
+	view      changes     // what readers see after the commit
 }
 
 func (t *txn) fail(err error) {
@@ -211,6 +214,7 @@ func (t *txn) attempt(id AttemptID) (attemptRecord, bool) {
 		t.fail(fmt.Errorf("attempt %d: %w", id, err))
 		return attemptRecord{}, false
 	}
+	a.id = id
 	return a, true
 }
 
@@ -269,6 +273,7 @@ func (s *chargeSet) add(t *txn) {
 // flush writes what is written once for all entries.
 func (t *txn) flush() {
 	t.flushMeters()
+	t.flushDays()
 	for _, p := range t.newPhones {
 		// A charge given back takes its phone out of the map; another may have its place by now.
 		if len(p.charges) == 0 && t.phones[p.key] == p {
