@@ -69,9 +69,11 @@ func TestCommentsNameTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	queue := Queue{}
+	queue.setDefaults()
 	have := map[string]string{}
 	for _, v := range []any{n, n.SMPP, n.SMPP.TLS, n.SMPP.Proxy, n.HTTP, n.Callback, n.Cluster, n.Policy, n.Log,
-		p.Accounts[0], p.Accounts[0].Bind, p.Accounts[0].Session, p.Accounts[0].Receipt, p.Templates[0], p.Templates[0].Vars["v"], p.Classes["own"], p.Routes[0], p.Routes[0].SMPP, p.Sync} {
+		p.Accounts[0], p.Accounts[0].Bind, p.Accounts[0].Session, p.Accounts[0].Receipt, p.Templates[0], p.Templates[0].Vars["v"], p.Classes["own"], p.Routes[0], p.Routes[0].SMPP, p.Sync, queue} {
 		rv := reflect.ValueOf(v)
 		for i := range rv.NumField() {
 			have[rv.Type().Name()+"."+rv.Type().Field(i).Name] = fmt.Sprint(reflect.Indirect(rv.Field(i)).Interface())

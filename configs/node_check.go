@@ -182,7 +182,7 @@ func isLoopback(addr string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// CheckPolicy returns as [Faults] what p needs of a node and n does not have: credentials of its routes.
+// CheckPolicy returns as [Faults] what p needs of a node and n does not have: credentials of its routes and queues.
 func (n *Node) CheckPolicy(p *Policy) error {
 	c := newChecker("")
 	for i, r := range p.Routes {
@@ -194,6 +194,16 @@ func (n *Node) CheckPolicy(p *Policy) error {
 				quote(r.Credentials), strings.Join(sortedKeys(n.Credentials), ", "))
 		case (cred.Source == SourceSMPP) != (r.Kind == KindSMPP):
 			c.addf(key, "%s has source: %s, which is not for a route of kind: %s", quote(r.Credentials), cred.Source, r.Kind)
+		}
+	}
+	for i, q := range p.Queues {
+		key := fmt.Sprintf("queues[%d].credentials", i)
+		switch cred, ok := n.Credentials[q.Credentials]; {
+		case !ok:
+			c.addf(key, "%s is not among this node's credentials; there are: %s",
+				quote(q.Credentials), strings.Join(sortedKeys(n.Credentials), ", "))
+		case cred.Source == SourceSMPP:
+			c.addf(key, "%s has source: %s, which is not for a queue", quote(q.Credentials), cred.Source)
 		}
 	}
 	return c.err()

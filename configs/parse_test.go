@@ -215,7 +215,7 @@ func TestParsePolicyDefaults(t *testing.T) {
 		Templates: []Template{{Code: "SMS_1", Text: "x${v}", Class: "own", PhoneLimit: new(true),
 			Vars: map[string]VarRule{"v": {Kind: "any", Min: 1, Max: 35}}}},
 		Classes: BuiltinClasses(),
-		Routes: []Route{{Name: "r", Kind: "dysmsapi", Endpoint: "dysmsapi.aliyuncs.com", Credentials: "default", QPS: 1000, Workers: 64,
+		Routes: []Route{{Name: "r", Kind: "dysmsapi", Endpoint: "dysmsapi.aliyuncs.com", Credentials: "default", QPS: 1000, Workers: 64, QueryQPS: 20,
 			Timeout: Duration(5 * time.Second), Account: "default", Weight: 1,
 			SMPP: RouteSMPP{EnquireLink: Duration(30 * time.Second), Alphabet: "gsm", Long: "parts", Signature: "as_is", ReceiptIDs: "same"}}},
 		Sync: Sync{Every: Duration(10 * time.Minute)},
@@ -329,6 +329,13 @@ func TestCheckPolicy(t *testing.T) {
 	if err := n.CheckPolicy(&p); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
+	p.Routes[1].Credentials = "default"
+	p.Queues = []Queue{{Name: "q", Credentials: "default"}, {Name: "r", Credentials: "intl"}}
+	want = strings.Replace(want, "routes", "queues", 1)
+	if err := n.CheckPolicy(&p); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	p.Queues = nil
 	p.Routes[1] = Route{Name: "b", Kind: KindSMPP, Credentials: "default"}
 	want = `routes[1].credentials: "default" has source: chain, which is not for a route of kind: smpp`
 	if err := n.CheckPolicy(&p); err == nil || err.Error() != want {

@@ -8,6 +8,7 @@ type Policy struct {
 	Templates  []Template       `yaml:"templates"`  // approved templates
 	Classes    map[string]Class `yaml:"classes"`    // by name; the built-in four are there unless overridden
 	Routes     []Route          `yaml:"routes"`     // ways out
+	Queues     []Queue          `yaml:"queues"`     // message queues that reports and incoming messages are read from; empty = they are pushed
 
 	Caps []Cap `yaml:"caps"` // most messages accepted to a prefix, of a template or of an account; empty = none
 
@@ -138,6 +139,7 @@ type Route struct {
 	Credentials string   `yaml:"credentials"` // name of an entry of the node config's credentials; default "default"
 	QPS         int      `yaml:"qps"`         // calls per second, over the cluster; default 1000
 	Workers     int      `yaml:"workers"`     // calls at a time; default 64
+	QueryQPS    int      `yaml:"query_qps"`   // queries per second after messages without a report; default 20
 	Timeout     Duration `yaml:"timeout"`     // of one call; default 5s
 
 	Account    string   `yaml:"account"`    // the Alibaba Cloud account it belongs to, by any name; empty = the name of its credentials
@@ -148,6 +150,18 @@ type Route struct {
 	OnlyNamed  bool     `yaml:"only_named"` // used only by accounts that name it
 
 	SMPP RouteSMPP `yaml:"smpp"` // for kind smpp: how it speaks
+}
+
+// A Queue is where an Alibaba Cloud account has its reports and incoming messages, if it does not have them pushed.
+type Queue struct {
+	Name          string `yaml:"name"`           // unique; what metrics and logs call it
+	Credentials   string `yaml:"credentials"`    // name of an entry of the node config's credentials; default "default"
+	Reports       string `yaml:"reports"`        // name of the queue of delivery reports (SmsReport), as the console shows it; empty = none
+	Incoming      string `yaml:"incoming"`       // name of the queue of incoming messages (SmsUp); empty = none
+	Endpoint      string `yaml:"endpoint"`       // host[:port] of the message service; default 1943695596114318.mns.cn-hangzhou.aliyuncs.com
+	TokenEndpoint string `yaml:"token_endpoint"` // host[:port] that gives keys for the queues; default dybaseapi.aliyuncs.com
+	Plain         bool   `yaml:"plain"`          // HTTP instead of HTTPS: simulators only
+	Receivers     int    `yaml:"receivers"`      // requests that wait at each queue; default 8
 }
 
 // RouteSMPP is what a route of kind smpp has beside the others.

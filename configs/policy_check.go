@@ -66,6 +66,7 @@ func (p *Policy) check(c *checker) {
 		pc.checkAccount(key, a)
 	}
 	pc.checkWaysOut()
+	pc.checkQueues()
 	pc.lastingOr("sync.every", "never", p.Sync.Every, Duration(time.Minute), Duration(24*time.Hour))
 	pc.checkCaps()
 	for _, code := range sortedKeys(p.Outcomes) {

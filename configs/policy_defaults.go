@@ -33,6 +33,9 @@ func (p *Policy) SetDefaults() {
 	for i := range p.Routes {
 		p.Routes[i].setDefaults()
 	}
+	for i := range p.Queues {
+		p.Queues[i].setDefaults()
+	}
 	p.setDefaults()
 	p.complete()
 }
@@ -152,6 +155,7 @@ func (r *Route) setDefaults() {
 	r.Credentials = cmp.Or(r.Credentials, DefaultCredential)
 	r.QPS = cmp.Or(r.QPS, 1000)
 	r.Workers = cmp.Or(r.Workers, 64)
+	r.QueryQPS = cmp.Or(r.QueryQPS, 20)
 	r.Timeout = cmp.Or(r.Timeout, Duration(5*time.Second))
 	r.Weight = cmp.Or(r.Weight, 1)
 	r.SMPP.setDefaults()

@@ -36,6 +36,7 @@ func (c *policyCheck) checkRoute(key string, r *Route) {
 	}
 	c.between(key+".qps", r.QPS, 1, 100_000)
 	c.between(key+".workers", r.Workers, 1, 10_000)
+	c.between(key+".query_qps", r.QueryQPS, 1, 5000)
 	c.lasting(key+".timeout", r.Timeout, Duration(100*time.Millisecond), Duration(time.Minute))
 	c.checkShare(key, r)
 }
