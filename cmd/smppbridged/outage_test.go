@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"smppbridge/bridge/aliyun"
+	"smppbridge/bridge/aliyun/aliyunsim"
+	"smppbridge/smpp"
+)
+
+// movedWithin is how soon messages go another way after a route's outage has begun.
+const movedWithin = 5 * time.Second
+
+// A counter counts the connections that come in.
+type counter struct {
+	net.Listener
+	count atomic.Int64
+}
+
+func (c *counter) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err == nil {
+		c.count.Add(1)
+	}
+	return conn, err
+}
+
+// roads is a node with three routes, used in this order: two endpoints of an Alibaba Cloud account, and one of another
+// account.
+type roads struct {
+	*system
+	first, sibling, other *counter
+}
+
+// startRoads starts them. inactive: the first account's key is not taken.
+func startRoads(t *testing.T, inactive bool) *roads {
+	t.Helper()
+	cfg := aliyunsim.DevConfig()
+	cfg.Reports = aliyunsim.ReportConfig{Delay: 20 * time.Millisecond, Window: 5 * time.Millisecond,
+		Retries: retryEvery(50*time.Millisecond, 1000)}
+	second := cfg.Accounts[0]
+	second.Name, second.Keys = "second", []aliyunsim.Key{{ID: "second-key", Secret: "second-secret"}}
+	cfg.Accounts[0].Keys = []aliyunsim.Key{{ID: "sim-key", Secret: simSecret, Inactive: inactive}}
+	cfg.Accounts = append(cfg.Accounts, second)
+	sim, err := aliyunsim.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &roads{}
+	for _, c := range []**counter{&r.first, &r.sibling, &r.other} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		*c = &counter{Listener: ln}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- sim.Run(ctx, r.first, r.sibling, r.other) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("simulator: %v", err)
+		}
+	})
+	key, err := aliyun.Static("second-key", "second-secret", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.system = newSystem(t, sim, "", func(o *options) {
+		o.Credentials["second"] = key
+		o.Policy = r.policy(o.Policy)
+	})
+	r.start()
+	r.endWithTest()
+	return r
+}
+
+// policy puts the routes into the policy.
+func (r *roads) policy(doc []byte) []byte {
+	const sim = `  - {name: sim, kind: dysmsapi, endpoint: "", plain: true, qps: 100000, workers: 32, timeout: 1s}` + "\n"
+	var routes strings.Builder
+	for i, c := range []*counter{r.first, r.sibling, r.other} {
+		credentials := "default"
+		if c == r.other {
+			credentials = "second"
+		}
+		fmt.Fprintf(&routes, "  - {name: road%d, endpoint: %q, plain: true, qps: 1000, workers: 8, timeout: 1s, priority: %d, credentials: %s}\n",
+			i, c.Addr(), i, credentials)
+	}
+	if !strings.Contains(string(doc), sim) {
+		r.t.Fatal("the policy has no route to replace")
+	}
+	return []byte(strings.Replace(string(doc), sim, routes.String(), 1))
+}
+
+// circuits are the states of the routes' circuits.
+func (r *roads) circuits() (list []string) {
+	routes, ok := r.bridge.Routes()
+	if !ok {
+		r.t.Fatal("the node does not lead")
+	}
+	for _, route := range routes {
+		list = append(list, route.Name+" "+route.Circuit)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// owners are the accounts by which messages were sent, by phone.
+func (r *roads) owners() map[string][]string {
+	list := map[string][]string{}
+	for _, e := range r.sim.Ledger() {
+		list[e.Phone] = append(list[e.Phone], e.Account)
+	}
+	return list
+}
+
+// calls is how many calls were made by a route.
+func (r *roads) calls(route string) (n int) {
+	_, text := r.admin(http.MethodGet, "/metrics")
+	name := `smppbridge_aliyun_call_seconds_count{route="` + route + `"} `
+	_, rest, found := strings.Cut(text, name)
+	if !found {
+		r.t.Fatalf("no metric %s", name)
+	}
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		r.t.Fatal(err)
+	}
+	return n
+}
+
+// A stream submits messages, each to a phone of its own.
+type stream struct {
+	*client
+	phones, ids []string
+}
+
+func (s *stream) send() (to string) {
+	to = fmt.Sprintf("139%08d", len(s.phones))
+	s.phones = append(s.phones, to)
+	s.ids = append(s.ids, s.mustSubmit(to, "private "+to))
+	return to
+}
+
+// TestOutageOfARoute: while an endpoint is away messages go by the next one within seconds, on a whole node, whatever the
+// outage is like; and come back to it after it is well. Each is sent once and has its receipt (done when 4).
+func TestOutageOfARoute(t *testing.T) {
+	for _, kind := range []aliyunsim.OutageKind{aliyunsim.OutageRefuse, aliyunsim.OutageBlackHole, aliyunsim.OutageError500,
+		aliyunsim.OutageHTML502, aliyunsim.OutageEmpty503} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			r := startRoads(t, false)
+			s := &stream{client: r.bind("test", smpp.Transceiver)}
+			for range 5 {
+				s.send()
+				s.receipt(s.ids[len(s.ids)-1])
+			}
+			want(t, "connections to a route that nobody needs yet", r.sibling.count.Load(), int64(0))
+
+			if err := r.sim.BeginOutage(aliyunsim.Outage{Kind: kind, Endpoint: r.first.Addr().String()}); err != nil {
+				t.Fatal(err)
+			}
+			r.moves(s)
+			if err := r.sim.EndOutages(); err != nil {
+				t.Fatal(err)
+			}
+			r.returns(s)
+			for _, id := range s.ids {
+				want(t, "receipt", s.receipt(id).State, smpp.StateDelivered)
+			}
+			want(t, "connections to the route of another account", r.other.count.Load(), int64(0))
+			owners := r.owners()
+			for _, to := range s.phones {
+				if len(owners[to]) != 1 {
+					t.Errorf("a message was sent by %v, want once", owners[to])
+				}
+			}
+		})
+	}
+}
+
+// moves waits until messages go another way, which they must soon.
+func (r *roads) moves(s *stream) {
+	r.t.Helper()
+	began, before := time.Now(), r.sim.Counters().Executed
+	r.eventually("messages go another way", func() bool {
+		s.send()
+		return r.sim.Counters().Executed > before // the endpoint that is away executes nothing
+	})
+	if took := time.Since(began); took > movedWithin {
+		r.t.Errorf("messages moved after %v, want %v", took, movedWithin)
+	}
+}
+
+// returns waits until the first route is well again, and looks whether it is used.
+func (r *roads) returns(s *stream) {
+	r.t.Helper()
+	r.eventually("the route is well again", func() bool {
+		s.send()
+		return r.circuits()[0] == "road0 closed"
+	})
+	before := r.calls("road1")
+	for range 20 {
+		s.send()
+		s.receipt(s.ids[len(s.ids)-1])
+	}
+	want(r.t, "calls by the next route after the first one was well", r.calls("road1")-before, 0)
+}
+
+// TestAccountErrorOnARoute: what is wrong with an account is not tried on another of its routes: its messages go by another
+// account's (done when 4).
+func TestAccountErrorOnARoute(t *testing.T) {
+	r := startRoads(t, true)
+	s := &stream{client: r.bind("test", smpp.Transceiver)}
+	for range 20 {
+		to := s.send()
+		want(t, "receipt", s.receipt(s.ids[len(s.ids)-1]).State, smpp.StateDelivered)
+		if got := r.owners()[to]; !slices.Equal(got, []string{"second"}) {
+			t.Errorf("a message was sent by %v, want the other account once", got)
+		}
+	}
+	want(t, "connections to another route of the account whose key is not taken", r.sibling.count.Load(), int64(0))
+	want(t, "circuits", strings.Join(r.circuits(), ", "), "road0 open, road1 open, road2 closed")
+}
