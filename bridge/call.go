@@ -65,7 +65,8 @@ func (d *dispatcher) command(calls []*call) *store.Begin {
 			rates[c.route.Name] = set(d.charge(&c.route.Route))
 		}
 		a := store.BeginAttempt{
-			Route: c.route.Name, Charges: rates[c.route.Name], Members: make([]store.BeginMember, len(c.members)),
+			Route: c.route.Name, Template: c.members[0].template.Code, Charges: rates[c.route.Name],
+			Members: make([]store.BeginMember, len(c.members)),
 			CallBy: now.Add(c.route.Timeout.Std() + callMargin).UnixMilli(),
 		}
 		for j := range c.members {
