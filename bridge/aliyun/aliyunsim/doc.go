@@ -9,7 +9,7 @@
 // second, and the gateway's errors with their HTTP status, HostId and Recommend. Answers are JSON, whatever
 // Format says.
 //
-// The service: SendSms, SendBatchSms, QuerySendDetails, QuerySmsTemplateList and QuerySmsSignList with their
+// The service: SendSms, SendBatchSms, QuerySendDetails, QuerySendStatistics, QuerySmsTemplateList and QuerySmsSignList with their
 // checks and business errors (HTTP status 200), the limits per phone number in clock minutes, clock hours and
 // rolling days, one BizId to a call, and reports pushed in batches and retried when they are refused.
 //

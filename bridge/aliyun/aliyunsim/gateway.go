@@ -32,6 +32,8 @@ func actions() map[string]*action {
 			qps: 5000, run: (*Server).querySendDetails},
 		"QuerySmsTemplateList": {qps: 10, run: (*Server).querySmsTemplateList},
 		"QuerySmsSignList":     {qps: 10, run: (*Server).querySmsSignList},
+		"QuerySendStatistics": {required: []string{"StartDate", "EndDate", "IsGlobe", "PageIndex", "PageSize"},
+			qps: 20, run: (*Server).querySendStatistics},
 		"QueryTokenForMnsQueue": {required: []string{"MessageType", "QueueName"},
 			qps: 100, run: (*Server).queryTokenForMnsQueue},
 	}
