@@ -74,9 +74,12 @@ func (a *api) behave() error {
 
 // misbehave chooses what goes wrong for a while.
 func (a *api) misbehave(random *rand.Rand) error {
-	faults := append(bursts(random), callFaults()...)
-	err := a.sim.SetFaults(append(faults, reportFaults()...))
+	faults := append(callFaults(), reportFaults()...)
 	if random.IntN(2) == 0 {
+		faults = append(bursts(random), faults...)
+	}
+	err := a.sim.SetFaults(faults)
+	if random.IntN(4) == 0 {
 		err = errors.Join(err, a.sim.BeginOutage(outage(random)))
 	}
 	a.balancer.ail([]sickness{{}, {before: 0.1, after: 0.1}, {before: 0.5, after: 0.3}, {before: 1}}[random.IntN(4)])
@@ -89,18 +92,19 @@ func outage(random *rand.Rand) aliyunsim.Outage {
 		aliyunsim.OutageHTML502, aliyunsim.OutageEmpty503}
 	where := []string{endpoint(mixPortA), endpoint(mixPortB), endpoint(mixPortA), endpoint(mixPortB), ""}
 	return aliyunsim.Outage{Kind: kinds[random.IntN(len(kinds))], Endpoint: where[random.IntN(len(where))],
-		ForMS: 2000 + random.IntN(6000)}
+		ForMS: 1000 + random.IntN(5000)}
 }
 
-// bursts are what befalls some calls in a row.
+// bursts are what befalls some of the next calls, but not all of them: after an outage those are the few that try whether the
+// route is well again.
 func bursts(random *rand.Rand) aliyunsim.Faults {
 	all := aliyunsim.Faults{
-		{Kind: aliyunsim.FaultThrottle, Count: 8},
-		{Kind: aliyunsim.FaultBusiness, Code: "isv.AMOUNT_NOT_ENOUGH", Count: 2},
-		{Kind: aliyunsim.FaultGateway, Code: "InvalidAccessKeyId.NotFound", Status: 404, Count: 2},
-		{Kind: aliyunsim.FaultBusiness, Code: "isp.GATEWAY_ERROR", Executed: true, Count: 10},
-		{Kind: aliyunsim.FaultReset, Executed: true, Count: 10},
-		{Kind: aliyunsim.FaultHang, DelayMS: 2500, Count: 20},
+		{Kind: aliyunsim.FaultThrottle, Count: 8, Probability: 0.5},
+		{Kind: aliyunsim.FaultBusiness, Code: "isv.AMOUNT_NOT_ENOUGH", Count: 2, Probability: 0.02},
+		{Kind: aliyunsim.FaultGateway, Code: "InvalidAccessKeyId.NotFound", Status: 404, Count: 2, Probability: 0.02},
+		{Kind: aliyunsim.FaultBusiness, Code: "isp.GATEWAY_ERROR", Executed: true, Count: 10, Probability: 0.5},
+		{Kind: aliyunsim.FaultReset, Executed: true, Count: 10, Probability: 0.5},
+		{Kind: aliyunsim.FaultHang, DelayMS: 2500, Count: 20, Probability: 0.5},
 	}
 	i := random.IntN(len(all))
 	return all[i : i+1 : i+1]
