@@ -15,6 +15,8 @@ type Policy struct {
 	Sync              Sync `yaml:"sync"`               // templates and signatures as the Alibaba Cloud accounts have them
 	RefuseTraditional bool `yaml:"refuse_traditional"` // refuse traditional Chinese characters in variables; it is not known which of them the API refuses
 
+	Reconcile string `yaml:"reconcile"` // from when on each day (UTC+8) the day before is compared with the Alibaba Cloud accounts' own counts; empty = never
+
 	Outcomes map[string]Outcome `yaml:"outcomes"` // what codes of the API mean, by code (isp. with its point: all that begin so); empty = what `smppctl outcomes` prints
 }
 

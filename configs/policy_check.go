@@ -69,6 +69,7 @@ func (p *Policy) check(c *checker) {
 	pc.checkQueues()
 	pc.lastingOr("sync.every", "never", p.Sync.Every, Duration(time.Minute), Duration(24*time.Hour))
 	pc.checkCaps()
+	pc.checkReconcile()
 	for _, code := range sortedKeys(p.Outcomes) {
 		pc.checkOutcome("outcomes."+code, code)
 	}
