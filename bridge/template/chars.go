@@ -25,8 +25,8 @@ func (r VarRule) badCharacter(v string) bool {
 }
 
 // refusedRune reports whether the API takes c in no variable (isv.UNSUPPORTED_CONTENT):
-// the brackets and marks that its documentation names, and emoji. Its refusal of
-// traditional Chinese is left to it: that takes a dictionary, not a character set.
+// the brackets and marks that its documentation names, and emoji. For traditional
+// Chinese see [RefuseTraditional].
 func refusedRune(c rune) bool {
 	if 0x3400 <= c && c <= 0x9FFF || c < 0x200D { // nearly all of a text
 		return false

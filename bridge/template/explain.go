@@ -121,11 +121,12 @@ func (s *Set) why(t *compiled, rank int32, text string, allowed *Subset) string 
 	if bad := p.check(text, &ends); bad >= 0 && (len(p.rules) == 1 || !p.backtrack(text, &ends, new(scratch))) {
 		return fmt.Sprintf("%s = %q: %s", t.names[bad], p.value(text, &ends, bad), p.rules[bad].why(p.value(text, &ends, bad)))
 	}
-	if !s.anyCharacter {
-		if bad := p.url(text, &ends); bad >= 0 {
-			return fmt.Sprintf("%s = %q: holds a URL or an IP address, which the API takes in no variable",
-				t.names[bad], p.value(text, &ends, bad))
+	if bad := s.forbidden(p, text, &ends); bad >= 0 {
+		what := "a URL or an IP address"
+		if v := p.value(text, &ends, bad); !p.rules[bad].hasURL(v) {
+			what = "traditional Chinese characters"
 		}
+		return fmt.Sprintf("%s = %q: holds %s, which the API takes in no variable", t.names[bad], p.value(text, &ends, bad), what)
 	}
 	return ""
 }

@@ -65,14 +65,30 @@ func (s *Set) split(p *pattern, text string, ends *splits) (reason Reason, varia
 		}
 		return VariableRefused, bad
 	}
-	// A URL never moves a split: it is looked for in the values that kinds and
+	// A URL or a traditional character never moves a split: it is looked for in the values that kinds and
 	// lengths have chosen.
-	if !s.anyCharacter {
-		if bad := p.url(text, ends); bad >= 0 {
-			return BadCharacter, bad
-		}
+	if bad := s.forbidden(p, text, ends); bad >= 0 {
+		return BadCharacter, bad
 	}
 	return NoTemplate, fitsAll
+}
+
+// forbidden returns the first variable whose value holds what the API takes in none, or -1.
+func (s *Set) forbidden(p *pattern, text string, ends *splits) int {
+	if !s.anyCharacter {
+		if bad := p.url(text, ends); bad >= 0 {
+			return bad
+		}
+	}
+	if !s.simplifiedOnly {
+		return -1
+	}
+	for i, rule := range p.rules {
+		if rule.hasTraditional(p.value(text, ends, i)) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (s *Set) backtrack(p *pattern, text string, ends *splits) bool {

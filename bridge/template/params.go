@@ -20,7 +20,7 @@ func (s *Set) Params(code string, values map[string]string) (string, error) {
 			return "", &NoMatch{Reason: MissingVariable, Code: t.Code, Variable: name}
 		case !rule.accepts(v) && !rule.badCharacter(v):
 			return "", &NoMatch{Reason: VariableRefused, Code: t.Code, Variable: name}
-		case !rule.accepts(v) || !s.anyCharacter && rule.hasURL(v):
+		case !rule.accepts(v) || s.hasForbidden(rule, v):
 			return "", &NoMatch{Reason: BadCharacter, Code: t.Code, Variable: name}
 		}
 		b.WriteString(t.keys[i])

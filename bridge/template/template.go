@@ -28,7 +28,7 @@ type Set struct {
 	index     bucket
 	scratch   sync.Pool // of *scratch
 
-	anyCharacter bool
+	anyCharacter, simplifiedOnly bool
 }
 
 // A compiled is a template ready to match.
