@@ -87,10 +87,19 @@ func (q *backlog) begin(d *dispatcher, acct *account, now time.Time) {
 			delete(q.behind, w) // what is not read to its end comes back
 		}
 	}
-	if acct == nil || d.anyRoom(acct, now) {
-		q.sources = append(q.sources, source{at: q.far})
+	if all := (source{at: q.far}); d.leads(&all, acct, now) {
+		q.sources = append(q.sources, all)
 	}
 	q.done = len(q.sources) == 0
+}
+
+// leads reports whether what is read at a source may go now. The calls of a round use up the room of routes, and what waits for
+// one that has none left is not to be searched to its end. What belongs to no account is to be closed.
+func (d *dispatcher) leads(s *source, acct *account, now time.Time) bool {
+	if s.only != nil {
+		return d.room(*s.only, now)
+	}
+	return acct == nil || d.anyRoom(acct, now)
 }
 
 // end keeps for the next round what this one has read and not sent.
@@ -117,6 +126,10 @@ func (q *backlog) end() {
 func (d *dispatcher) read(dr *draft, q *backlog, limit int) (bool, error) {
 	for i := 0; i < len(q.sources); {
 		s := &q.sources[i]
+		if !d.leads(s, dr.policy.accounts[q.name], dr.now) {
+			i++
+			continue
+		}
 		if q.looks >= looksMost {
 			dr.more = true
 			return false, nil

@@ -14,6 +14,7 @@ type call struct {
 	group   group
 	probe   bool
 	turn    uint64 // of the route's circuit when it was drafted
+	drafted time.Time
 }
 
 // group is what the messages of a call have in common, whichever route they go by.
@@ -73,7 +74,8 @@ func (d *dispatcher) gather(dr *draft, q *backlog, i int, r *route) (*call, erro
 		}
 		p := &q.ready[at]
 		phone := bareNumber(p.Message.Phone)
-		if p.state == notLooked && p.template == first.template && p.ways == first.ways && !p.Status.Alone && !phones[phone] {
+		if p.state == notLooked && p.template == first.template && p.ways == first.ways && !p.Status.Alone && !phones[phone] &&
+			!d.hasFailed(p.Number, r) {
 			phones[phone], p.state = true, inCall
 			c.members = append(c.members, *p)
 			taken = append(taken, at)

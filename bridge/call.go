@@ -186,7 +186,11 @@ func (d *dispatcher) forgive(c *call) {
 // well. d.mu is held.
 func (d *dispatcher) moves(c *call) bool {
 	for i := range c.members {
-		failed := append(d.failed[c.members[i].Number], c.route.Name)
+		before := d.failed[c.members[i].Number]
+		if slices.Contains(before, c.route.Name) { // the others have no room
+			return false
+		}
+		failed := append(before, c.route.Name)
 		other := false
 		for r := range d.well(c.members[i].ways, failed) {
 			other = other || !slices.Contains(failed, r.Name)
@@ -203,6 +207,13 @@ func (d *dispatcher) moves(c *call) bool {
 		d.failed[n] = append(d.failed[n], c.route.Name)
 	}
 	return true
+}
+
+// hasFailed reports whether a message is to go another way than by r.
+func (d *dispatcher) hasFailed(n store.Number, r *route) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Contains(d.failed[n], r.Name)
 }
 
 // backoff doubles from firstRetry to lastRetry, with a jitter of a quarter: it spreads the

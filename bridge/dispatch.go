@@ -148,13 +148,13 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 	d.follow(pol)
 	d.rewindMoved()
 	dr := &draft{policy: pol, now: d.b.clock(), listed: make(map[store.Number]bool), wait: idleScan}
-	dr.free = min(d.open(pol), callsMost)
-	if dr.free == 0 {
+	free, tries := d.open(pol)
+	if free+tries == 0 {
 		return d.untilRoom(), nil
 	}
 	d.queue(dr)
 	err := d.tryHalfOpen(dr)
-	if err == nil {
+	if dr.free = len(dr.calls) + min(free, callsMost); err == nil {
 		err = d.divide(dr)
 	}
 	dr.end()

@@ -15,6 +15,7 @@ type exit struct {
 	paceUntil time.Time // the route's meter has no room before
 	pace      int       // calls to begin at a time; 0 = as many as there are workers
 	drafted   int       // calls of the round that is being drafted
+	searches  int       // for a message that tries it
 }
 
 // exitOf returns the exit of a route. d.mu is held.
@@ -40,8 +41,9 @@ func (x *exit) room(r *route, now time.Time) int {
 }
 
 // open prepares the exits for a round: rests that are over end. It returns how many calls may start, over all
-// routes and under the governor.
-func (d *dispatcher) open(pol *policy) int {
+// routes and under the governor, and on how many routes one more that tries whether they are well again: what is few does not
+// wait for calls that hang.
+func (d *dispatcher) open(pol *policy) (free, tries int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now, steady := d.b.now(), d.b.cfg.Steady()
@@ -55,9 +57,12 @@ func (d *dispatcher) open(pol *policy) int {
 		if x.circuit.state != circuitOpen {
 			n += x.room(r, now)
 		}
+		if x.circuit.wantsProbe() && x.room(r, now) > 0 {
+			tries++
+		}
 		workers += r.Workers
 	}
-	return max(0, min(n, d.governor.allow(now, workers)-d.running))
+	return max(0, min(n, d.governor.allow(now, workers)-d.running)), tries
 }
 
 // forget drops the exits of routes that the policy has no more, but those with calls under way.
@@ -111,7 +116,7 @@ func (d *dispatcher) take(c *call) {
 	x.drafted++
 	d.running++
 	d.groups[c.group]++
-	c.turn = x.circuit.turn
+	c.turn, c.drafted = x.circuit.turn, d.b.cfg.Steady()
 	if c.probe {
 		x.circuit.probes = true
 	}

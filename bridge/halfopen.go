@@ -11,7 +11,7 @@ import (
 // How a message is chosen that tries whether a route is well again: it may be late, or uncertain, for it.
 const (
 	probeLooks    = 64               // messages of a backlog that are looked at
-	probeBacklogs = 32               // of a lane
+	probeBacklogs = 32               // of a lane, in one search
 	probePatience = 10 * time.Second // until an urgent message tries a route that it does not need
 )
 
@@ -19,7 +19,7 @@ const (
 func (d *dispatcher) tryHalfOpen(dr *draft) error {
 	for _, name := range slices.Sorted(maps.Keys(dr.policy.routes)) {
 		r := dr.policy.routes[name]
-		if dr.full() || !d.wantsProbe(r, dr.now) {
+		if !d.wantsProbe(r, dr.now) {
 			continue
 		}
 		p, err := d.candidate(dr, r)
@@ -50,12 +50,9 @@ func (d *dispatcher) wantsProbe(r *route, now time.Time) bool {
 // another way. nil: there is none.
 func (d *dispatcher) candidate(dr *draft, r *route) (*planned, error) {
 	var second *planned
+	turn := d.searchTurn(r)
 	for i := len(lanes) - 1; i >= 0; i-- {
-		for _, q := range dr.lines[i].backlogs[:min(probeBacklogs, len(dr.lines[i].backlogs))] {
-			acct := dr.policy.accounts[q.name]
-			if acct == nil || !slices.Contains(acct.routes, r) {
-				continue
-			}
+		for _, q := range dr.using(i, r, turn) {
 			items, _, err := d.b.store.DueOf(q.lane, q.name, q.waitsFor(r), dr.now.UnixMilli(), probeLooks)
 			if err != nil {
 				return nil, err
@@ -78,10 +75,34 @@ func (d *dispatcher) candidate(dr *draft, r *route) (*planned, error) {
 	return second, nil
 }
 
+// searchTurn counts the searches for a message that tries a route: each begins behind the one before, so that it is found
+// in whichever backlog it is.
+func (d *dispatcher) searchTurn(r *route) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	x := d.exitOf(r)
+	x.searches++
+	return x.searches - 1
+}
+
+// using are the backlogs of a lane whose accounts go by a route, as many as are looked at in one search.
+func (dr *draft) using(lane int, r *route, turn int) []*backlog {
+	var list []*backlog
+	for _, q := range dr.lines[lane].backlogs {
+		if acct := dr.policy.accounts[q.name]; acct != nil && slices.Contains(acct.routes, r) {
+			list = append(list, q)
+		}
+	}
+	if len(list) <= probeBacklogs {
+		return list
+	}
+	first := turn * probeBacklogs % len(list)
+	return slices.Concat(list[first:], list[:first])[:probeBacklogs]
+}
+
 // waitsFor is where to begin to read for messages that may go by a route.
 func (q *backlog) waitsFor(r *route) store.DueCursor {
-	var first store.DueCursor
-	found := false
+	first, found := q.far, false // what is behind far was not read yet
 	consider := func(w ways, at store.DueCursor) {
 		if w.goesBy(r.Name) && (!found || less(at, first)) {
 			first, found = at, true

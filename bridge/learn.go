@@ -34,21 +34,20 @@ func (d *dispatcher) learn(c *call, a *Answer) {
 }
 
 // tripAccount opens the circuits of all routes of one Alibaba Cloud account: what is wrong with it is so on each of them, and a
-// message that failed for it must not be tried on the next. d.mu is held.
+// message that failed for it must not be tried on the next. A circuit that has changed since the call began is left alone. d.mu is
+// held.
 func (d *dispatcher) tripAccount(c *call, now time.Time, why string) {
-	if d.exits[c.route.Name].circuit.turn != c.turn {
-		return // it began before the circuit opened
-	}
 	for name, r := range d.b.policy.Load().routes {
-		if r.Account != c.route.Account && name != c.route.Name {
-			continue
-		}
-		if x := d.exitOf(r); x.circuit.trip(now, why) {
+		x := d.exitOf(r)
+		if r.Account == c.route.Account && name != c.route.Name && !x.circuit.since.After(c.drafted) && x.circuit.trip(now, why) {
 			d.logCircuit(name, x)
 		}
 	}
-	// A route that the policy has no more must not be left half open.
-	d.exits[c.route.Name].circuit.trip(now, why)
+	// The policy may not have it any more, but it must not be left half open.
+	x := d.exits[c.route.Name]
+	if x.circuit.turn == c.turn && x.circuit.trip(now, why) {
+		d.logCircuit(c.route.Name, x)
+	}
 }
 
 // logCircuit tells of a change of a circuit. d.mu is held.

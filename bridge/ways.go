@@ -135,13 +135,13 @@ func (d *dispatcher) room(w ways, now time.Time) bool {
 	return false
 }
 
-// anyRoom reports whether some message of an account could perhaps be sent now.
+// anyRoom reports whether some message of an account could perhaps be sent now, be it to try a route.
 func (d *dispatcher) anyRoom(a *account, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.ContainsFunc(a.routes, func(r *route) bool {
 		x := d.exitOf(r)
-		return x.circuit.closed() && x.room(r, now) > 0
+		return (x.circuit.closed() || x.circuit.wantsProbe()) && x.room(r, now) > 0
 	})
 }
 
@@ -153,10 +153,20 @@ func (d *dispatcher) pick(p *planned, now time.Time) *route {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	failed := d.failed[p.Number]
+	best := d.richest(d.well(p.ways, failed), now)
+	if best == nil && len(failed) > 0 { // it fails there again, and then rests, rather than wait for a route that is full for long
+		best = d.richest(d.well(p.ways, nil), now)
+	}
+	return best
+}
+
+// richest chooses one of the routes that has room, and has it pay. d.mu is held.
+func (d *dispatcher) richest(routes iter.Seq2[*route, *exit], now time.Time) *route {
 	var best *route
 	var pays *exit
 	total := 0
-	for r, x := range d.well(p.ways, d.failed[p.Number]) {
+	for r, x := range routes {
 		if x.room(r, now) == 0 {
 			continue
 		}
