@@ -195,7 +195,10 @@ func (l *life) begin(numbers []Number) []AttemptID {
 			{Kind: RuleWindow, Limit: 1, Period: 60_000, Offset: utc8, Guard: 1000}, {Kind: RuleWindow, Limit: 5, Period: 3_600_000, Offset: utc8, Guard: 1000},
 			{Kind: RuleRolling, Limit: 10, Period: 86_400_000, Guard: 1000},
 		}}})
-		c.Attempts = append(c.Attempts, BeginAttempt{Route: "main", CallBy: l.now + 5000, Charges: -1, Members: []BeginMember{{Number: n, Revision: 1, Phone: phone, Charges: i}}})
+		c.Attempts = append(c.Attempts, BeginAttempt{
+			Route: "main", Template: "SMS_123456789", CallBy: l.now + 5000, Charges: -1,
+			Members: []BeginMember{{Number: n, Revision: 1, Phone: phone, Segments: 1, Charges: i}},
+		})
 	}
 	ids := make([]AttemptID, len(numbers))
 	for i, a := range l.apply(c).(*BeginResult).Attempts {
@@ -218,7 +221,7 @@ func (l *life) finish(ids []AttemptID) {
 func (l *life) report(numbers []Number, ids []AttemptID) {
 	c := &Report{}
 	for i, n := range numbers {
-		c.Reports = append(c.Reports, DeliveryReport{Number: n, Attempt: ids[i], Ending: EndDelivered, Err: "000", DoneAt: l.now})
+		c.Reports = append(c.Reports, DeliveryReport{Number: n, Attempt: ids[i], Ending: EndDelivered, Err: "000", Code: "DELIVERED", DoneAt: l.now})
 	}
 	l.apply(c)
 }

@@ -15,7 +15,7 @@ import (
 // the attempt that sent them, whenever it became known what became of them.
 type DayCount struct {
 	Day      string // yyyymmdd
-	Route    string
+	Route    string // "": a Recover does not know the call
 	Template string // BeginAttempt.Template
 
 	Sent      uint64 // the API accepted them

@@ -1,6 +1,6 @@
 // Package store is the replicated state: a deterministic machine over one bbolt file. It knows
-// messages, attempts, meters, outboxes, binds and the policy; it knows nothing of Raft, SMPP
-// sessions or Alibaba Cloud.
+// messages, attempts, meters, outboxes, binds, the policy and a registry of small records; it knows nothing of
+// Raft, SMPP sessions or Alibaba Cloud.
 //
 // Commands go in through Apply, in the order of Raft's log, and nothing else changes the state. Its two halves
 // may be called alone: Stage decides, Commit puts what was staged on the disk and before readers' eyes.
@@ -24,7 +24,8 @@
 // run out (Finish). What is uncertain is not sent again before a Report, a Found or a late
 // Finish has said what became of it. Close ends what waits, cancelled, expired or without a
 // template, and gives up on what was sent; it never ends a call under way. Replace changes the text
-// of what waits.
+// of what waits. A message that is sent is due again as ActionReport when a report is late: a Found that knows no more
+// only says when next. What the API said of it is kept with the final message and in its receipt (Message.Code).
 //
 // What is to be sent is read account by account (DueOf), and behind a place, so that nobody's backlog is read
 // for another, and what a full route cannot take hides nothing behind it. A call may be for several messages. It
@@ -47,6 +48,17 @@
 // A message with a Digest is not accepted while another one with it counts: the answer is the other
 // one's number, nothing is charged and nothing stored. It counts for DedupeFor from its acceptance,
 // by the state clock, or until it fails or is replaced.
+//
+// # What is not about messages
+//
+// A Put sets records of the registry: what an operator has paused, who does not want to be written to. Readers have all of them
+// in memory. Nothing in Apply depends on a record.
+//
+// An Incoming puts messages from phones into outboxes, among the receipts and in order with them: what waits for an
+// account goes one way. One that comes again within its KeepFor is not taken.
+//
+// What was sent is counted by day of UTC+8, route and template (DayCount): by the day of the attempt that sent it, once for
+// each attempt (Status.Booked), whether its answer, a query or its report told.
 //
 // # Nodes and the cluster
 //
@@ -81,13 +93,16 @@
 //	sends     time, seq → a charge on a phone, for 25 h
 //	due       action, account if the action sends, time, number → nothing: a message has one entry or none
 //	parts     account, addresses, reference, total, set → the numbers of the parts
-//	outbox    account, seq → receipt
+//	outbox    account, seq → receipt or incoming message
 //	orphans   id → report that matched nothing yet, for 72 h
 //	meters    key → counts and levels
 //	binds     node, incarnation, session → Bind
 //	policy    version → Policy
 //	groups    member → head; head → the members that are there
 //	recent    time from which it counts no more, number → digest, account
+//	registry  space, key → time, value
+//	heard     time from which it counts no more, seq → digest of an incoming message
+//	days      day, route, template → what was sent, for 40 days
 //
 // Numbers in keys have 8 octets, big endian, so most keys ascend, which is what bbolt is quick
 // at; small records that are rewritten are apart from large ones that are not. What is looked up
@@ -95,8 +110,8 @@
 //
 // # Memory
 //
-// The machine (txn.go) is only for whose turn it is to apply: meters, phones, binds, recent digests, the
-// counters of meta. The view (view.go) is what readers see; it changes after each commit. All else that
+// The machine (txn.go) is only for whose turn it is to apply: meters, phones, binds, recent digests, days,
+// the counters of meta. The view (view.go) is what readers see; it changes after each commit. All else that
 // readers ask for is read from the file, in short transactions, beside Apply. Store.mu guards the
 // view and which file is the current one; nothing is called with it held. A Stage that fails may
 // leave the machine ahead of the file: then nothing is applied any more, and the node must stop.
