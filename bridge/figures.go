@@ -13,7 +13,7 @@ type figures struct {
 	st  *store.Store
 	now func() time.Time
 
-	messages, oldest, uncertain, outbox, outboxOldest, binds *prometheus.Desc
+	messages, oldest, uncertain, outbox, outboxOldest, incoming, binds *prometheus.Desc
 }
 
 func newFigures(st *store.Store, now func() time.Time) *figures {
@@ -26,7 +26,8 @@ func newFigures(st *store.Store, now func() time.Time) *figures {
 		oldest:       desc("queue_oldest_seconds", "How long the oldest message that is due to be sent has been due."),
 		uncertain:    desc("uncertain_messages", "Messages of which it is not known whether they were sent."),
 		outbox:       desc("outbox_receipts", "Receipts waiting to be delivered."),
-		outboxOldest: desc("outbox_oldest_seconds", "Age of the oldest receipt waiting."),
+		outboxOldest: desc("outbox_oldest_seconds", "Age of the oldest receipt or incoming message waiting."),
+		incoming:     desc("incoming_waiting", "Incoming messages waiting to be delivered."),
 		binds:        desc("binds", "Bound sessions on all nodes."),
 	}
 }
@@ -50,6 +51,7 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 	gauge(f.uncertain, float64(g.Messages[store.StateUncertain]))
 	gauge(f.outbox, float64(g.Outbox))
 	gauge(f.outboxOldest, age(now, g.OldestOutbox))
+	gauge(f.incoming, float64(g.Incoming))
 	gauge(f.binds, float64(g.Binds))
 }
 

@@ -229,7 +229,7 @@ func (c *courier) answerInFlight(ctx context.Context, _ string, request []byte) 
 func (m *mailbox) inFlightElsewhere() []uint64 {
 	var seqs []uint64
 	for seq, p := range m.known {
-		if p.stage != waiting && owner(m.share.nodes, p.Number) != m.share.self {
+		if p.stage != waiting && owner(m.share.nodes, ownKey(&p.Receipt)) != m.share.self {
 			seqs = append(seqs, seq)
 		}
 	}

@@ -256,6 +256,9 @@ func newRig(t *testing.T, change []func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, node: &oneNode{store: st}, api: new(api), logs: new(logs), listener: smpptest.NewListener()}
+	if _, err := r.node.apply(&store.Raise{Version: store.Version}); err != nil {
+		t.Fatal(err)
+	}
 	r.putPolicy(promisePolicy)
 	cfg := Config{NodeID: "n1", Cluster: r.node, Store: st, Sender: r.api, Now: r.node.now, Steady: r.node.steady,
 		Log: r.logs.logger()}

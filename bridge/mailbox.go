@@ -58,7 +58,12 @@ type parcel struct {
 	tries   int
 	after   time.Time // not before
 	epoch   uint64    // of the share when it was last seen in the outbox
-	written bool      // its submit_sm_resp is
+	written bool      // its submit_sm_resp is, or there is none
+
+	// Of an incoming message in parts:
+	part  int       // how many the receiver has taken
+	parts int       // how many there are
+	to    *receiver // who has taken some; nil = nobody
 }
 
 // A stage is where a parcel is.
@@ -156,15 +161,15 @@ func (m *mailbox) settle() {
 		p := r.parcel
 		switch {
 		case r.err == nil && r.status == smpp.StatusOK:
-			m.b.metrics.receipt("delivered", now.Sub(store.FromMillis(p.QueuedAt)))
-			m.finish(p)
+			m.accepted(p, r.to, now)
 		case r.err == nil && !temporary(r.status):
 			m.discard(p, r.status)
 		case errors.Is(r.err, smpp.ErrClosed): // the session went: another one may have it at once
-			m.b.metrics.receipt("session_lost", 0)
+			m.ended(p, "session_lost")
+			p.restart()
 			m.hold(p)
 		default: // refused for now, or not answered in time
-			m.b.metrics.receipt("deferred", 0)
+			m.ended(p, "deferred")
 			p.after = now.Add(min(firstRedeliver<<min(p.tries, 10), lastRedeliver))
 			p.tries++
 			m.hold(p)
@@ -188,11 +193,15 @@ func (m *mailbox) finish(p *parcel) {
 	m.removing.done = append(m.removing.done, p.Seq)
 }
 
-// discard gives up on a receipt that is refused for good.
+// discard gives up on a receipt or an incoming message that is refused for good.
 func (m *mailbox) discard(p *parcel, st smpp.Status) {
-	m.b.log.Info("receipt refused for good", "system_id", m.account,
-		"message_id", p.Shape.Spell(p.Number), "status", st.String())
-	m.b.metrics.receipt("refused", 0)
+	if p.Incoming {
+		m.b.log.Info("incoming message refused for good", "system_id", m.account, "status", st.String())
+	} else {
+		m.b.log.Info("receipt refused for good", "system_id", m.account,
+			"message_id", p.Shape.Spell(p.Number), "status", st.String())
+	}
+	m.ended(p, "refused")
 	m.finish(p)
 }
 
@@ -268,10 +277,7 @@ func (m *mailbox) take(d delivered) {
 
 // send gives the receivers what is ready, in order, round robin. It returns when to look again.
 func (m *mailbox) send(receivers []*receiver, began time.Time) time.Duration {
-	form := receiptForm{text: true, tlvs: true}
-	if a := m.b.policy.Load().accounts[m.account]; a != nil {
-		form = a.quirks
-	}
+	form := m.forms()
 	if m.reading.unordered {
 		slices.SortFunc(m.held, bySeq)
 		m.reading.unordered = false
@@ -308,6 +314,9 @@ func (m *mailbox) send(receivers []*receiver, began time.Time) time.Duration {
 		case blocked:
 			m.keep(append(rest, m.held[i:]...))
 			return courierTick
+		case busy:
+			wait = courierTick
+			rest = append(rest, p)
 		}
 	}
 	m.b.courier.metrics.waits(&m.reading.waits, waits)
@@ -328,9 +337,9 @@ const (
 
 func (m *mailbox) mayGo(p *parcel, now time.Time) turn {
 	switch {
-	case !m.share.owns(p.Number):
+	case !m.share.owns(ownKey(&p.Receipt)):
 		return gone
-	case now.Sub(store.FromMillis(p.QueuedAt)) > receiptKept: // the reaper drops it
+	case now.Sub(store.FromMillis(p.QueuedAt)) > m.b.keeps(&p.Receipt): // the reaper drops it
 		return gone
 	case now.Before(p.after):
 		return later

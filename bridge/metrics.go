@@ -20,6 +20,7 @@ type metrics struct {
 	limited    *prometheus.CounterVec
 	receipts   *prometheus.CounterVec
 	lag        prometheus.Histogram
+	incoming   *incomingMetrics
 	reports    *prometheus.CounterVec
 	unsettled  prometheus.Counter
 	unresolved prometheus.Counter
@@ -65,6 +66,7 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 5, 15, 60, 300, 3600, 86400}}),
 		ok: make(map[string]prometheus.Counter),
 	}
+	m.incoming = newIncomingMetrics(reg)
 	m.start()
 	if reg != nil {
 		reg.MustRegister(m.submits, m.duplicates, m.outcomes, m.limited, m.receipts, m.reports, m.unsettled, m.unresolved, m.rounds, m.batches,

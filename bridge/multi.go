@@ -76,6 +76,9 @@ func (b *Bridge) decideMulti(sub *submission) bool {
 	seen := make(map[string]bool, n)
 	for i := range m.pdu.Destinations {
 		msg, err := m.decide(acct, content, i, seen)
+		if err == nil {
+			err = b.optedOut(acct, msg.Class, msg.Phone)
+		}
 		if err != nil {
 			m.statuses[i] = smpp.StatusOf(err, smpp.StatusSysErr)
 			continue

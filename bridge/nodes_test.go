@@ -83,6 +83,9 @@ func inFleet(t *testing.T, n int, test func(*testing.T, *fleet), change ...func(
 			f.members = append(f.members, m)
 		}
 		f.leader = f.members[0]
+		if _, err := f.commit(&store.Raise{Version: store.Version}); err != nil {
+			t.Fatal(err)
+		}
 		f.putPolicy(promisePolicy)
 		for _, m := range f.members {
 			m.start()

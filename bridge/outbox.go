@@ -73,13 +73,13 @@ func (m *mailbox) entry(e *store.Receipt) {
 	r.cursor = e.Seq
 	old := e.Seq <= r.top || e.QueuedAt <= m.share.since // read, or queued, when it may have been another node's
 	r.top = max(r.top, e.Seq)
-	if !m.share.owns(e.Number) || m.known[e.Seq] != nil {
+	if !m.share.owns(ownKey(e)) || m.known[e.Seq] != nil {
 		return
 	}
 	if old && m.moved {
 		m.b.courier.metrics.moved.Inc()
 	}
-	p := &parcel{Receipt: *e, epoch: m.share.epoch}
+	p := &parcel{Receipt: *e, epoch: m.share.epoch, written: e.Incoming}
 	m.known[e.Seq] = p
 	m.hold(p)
 }

@@ -49,6 +49,10 @@ func (d *dispatcher) examine(pol *policy, it *store.DueItem, now time.Time) (p p
 		end.Ending, end.Err = store.EndExpired, lastErr(&it.Status)
 		return p, end, false
 	}
+	if d.b.optedOut(p.ways.account, p.template.Class, p.Message.Phone) != nil { // since it was accepted, or it is joined only now
+		end.Ending, end.Err = store.EndRejected, errCodeOptedOut
+		return p, end, false
+	}
 	return p, end, true
 }
 

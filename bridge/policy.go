@@ -20,6 +20,7 @@ type policy struct {
 	templates map[string]*approved
 	classes   map[string]configs.Class
 	routes    map[string]*route
+	inboxes   inboxes
 	set       *template.Set
 	longest   int // octets of a text that set can take
 	caps      []ceiling
@@ -37,6 +38,8 @@ type account struct {
 	caps      ceilings       // what else may refuse them
 	routes    []*route       // where its messages may go, those of the lowest priority first
 	quirks    receiptForm    // how its receipts look
+	incoming  incomingForm   // and its incoming messages
+	optOut    optOut         // who wants none of its messages
 	access    access         // who may bind
 	fallback  *approved      // nil = none
 	templates map[string]*approved
@@ -53,6 +56,7 @@ const (
 	priorityIgnore = "ignore"
 	receiptLast    = "last"
 	errorBodyNone  = "none"
+	longPayload    = "payload"
 )
 
 // shapes are the spellings of a message_id, by the policy's names.
@@ -119,6 +123,7 @@ func compile(version uint64, doc *configs.Policy) (*policy, error) {
 		}
 		p.accounts[a.SystemID] = a
 	}
+	p.inboxes = newInboxes(p, doc)
 	return p, nil
 }
 
@@ -188,6 +193,8 @@ func (p *policy) newAccount(c *configs.Account, doc *configs.Policy) (a *account
 		shape:     shape,
 		match:     template.Options{Sign: c.SignName},
 		quirks:    newReceiptForm(c.Receipt),
+		incoming:  incomingForm{alphabet: alphabet, payload: c.Incoming.Long == longPayload},
+		optOut:    newOptOut(&c.OptOut),
 		templates: p.templates,
 		classes:   p.classes,
 		set:       p.set,

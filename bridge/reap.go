@@ -56,7 +56,7 @@ func (b *Bridge) purgeAll(ctx context.Context) {
 	}
 }
 
-// dropReceipts drops the receipts whose account has not come for them within receiptKept. Mailboxes
+// dropReceipts drops the receipts and incoming messages whose account has not come for them within their time. Mailboxes
 // only forget them.
 func (b *Bridge) dropReceipts(ctx context.Context) error {
 	for _, account := range b.store.OutboxAccounts() {
@@ -65,9 +65,13 @@ func (b *Bridge) dropReceipts(ctx context.Context) error {
 			return err
 		}
 		var old []uint64
+		receipts := 0
 		for i := range list {
-			if b.ages.since(store.FromMillis(list[i].QueuedAt)) > receiptKept {
-				old = append(old, list[i].Seq)
+			if r := &list[i]; b.ages.since(store.FromMillis(r.QueuedAt)) > b.keeps(r) {
+				old = append(old, r.Seq)
+				if !r.Incoming {
+					receipts++
+				}
 			}
 		}
 		if len(old) == 0 {
@@ -76,7 +80,8 @@ func (b *Bridge) dropReceipts(ctx context.Context) error {
 		if _, err := b.cluster.Propose(ctx, &store.Delivered{Account: account, Seqs: old}); err != nil {
 			return fmt.Errorf("drop %d receipts: %w", len(old), err)
 		}
-		b.metrics.receipts.WithLabelValues("expired").Add(float64(len(old)))
+		b.metrics.receipts.WithLabelValues("expired").Add(float64(receipts))
+		b.metrics.incoming.deliveries.WithLabelValues("expired").Add(float64(len(old) - receipts))
 	}
 	return nil
 }

@@ -40,22 +40,26 @@ const (
 	taken   offering = iota
 	full             // no receiver has room: an answer will wake the mailbox
 	blocked          // a receiver has nothing to answer and no room: it does not read
+	busy             // its own receiver has no room
 )
 
 // offer gives p to a receiver that has room: to those that answer, in turn, before those that do not.
-func (m *mailbox) offer(receivers []*receiver, form receiptForm, p *parcel) offering {
-	how := full
+func (m *mailbox) offer(receivers []*receiver, form forms, p *parcel) offering {
+	how, bound := full, p.bound(receivers)
+	if bound {
+		how = busy
+	}
 	var pdu *smpp.DeliverSM
-	var made receiptForm
+	var made forms
 	for _, suspects := range [...]bool{false, true} {
 		for range receivers {
 			m.next = (m.next + 1) % len(receivers)
 			to := receivers[m.next]
-			if to.suspect() != suspects || suspects && to.inFlight > 0 {
+			if to.suspect() != suspects || suspects && to.inFlight > 0 || bound && to != p.to {
 				continue
 			}
 			if f := form.on(to.InterfaceVersion()); pdu == nil || f != made {
-				pdu, made = f.deliverSM(&p.Receipt), f
+				pdu, made = f.deliverSM(p), f
 			}
 			err := to.DeliverSM(pdu, func(st smpp.Status, err error) {
 				m.take(delivered{p, to, st, err})
@@ -70,7 +74,7 @@ func (m *mailbox) offer(receivers []*receiver, form receiptForm, p *parcel) offe
 			case errors.As(err, &se): // it does not fit a deliver_sm, whoever receives it
 				m.discard(p, se.Status)
 				return taken
-			case errors.Is(err, smpp.ErrWindowFull) && to.inFlight == 0:
+			case errors.Is(err, smpp.ErrWindowFull) && to.inFlight == 0 && !bound:
 				how = blocked
 			}
 		}

@@ -51,7 +51,11 @@ func (b *Bridge) decideSubmission(sub *submission) bool {
 	if sub.multi != nil {
 		return b.decideMulti(sub)
 	}
-	if err := acct.convert(&sub.message, &sub.pdu, sub.at); err != nil {
+	err := acct.convert(&sub.message, &sub.pdu, sub.at)
+	if err == nil {
+		err = b.optedOut(acct, sub.message.Class, sub.message.Phone)
+	}
+	if err != nil {
 		b.refuse(sub, err)
 		return false
 	}

@@ -48,7 +48,7 @@ func (o *OptOut) setDefaults() {
 }
 
 // destShape is a number as the API spells it, or how it begins.
-var destShape = regexp.MustCompile(`^[0-9]{1,21}\*?$`)
+var destShape = regexp.MustCompile(`^[0-9]{1,20}\*?$`)
 
 // maxOptWord is how many characters an opt-out word may have: a word, not a sentence.
 const maxOptWord = 20
@@ -57,7 +57,7 @@ func (c *policyCheck) checkIncoming(key string, in *Incoming) {
 	for i, code := range in.DestCodes {
 		at := fmt.Sprintf("%s.dest_codes[%d]", key, i)
 		if !destShape.MatchString(code) {
-			c.addf(at, "%s is not a number; allowed: 1 to 21 digits, and perhaps a * behind them", quote(code))
+			c.addf(at, "%s is not a number; allowed: 1 to 20 digits, and perhaps a * behind them", quote(code))
 		}
 		if c.destCodes[code] {
 			c.addf(at, "%s is already an account's", quote(code))

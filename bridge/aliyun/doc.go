@@ -44,8 +44,4 @@
 //
 // The SDK cannot be cancelled. A call that outlives its context is waited for, at most for the
 // route's Timeout. It reads answers without a limit on their size; the endpoint is trusted that far.
-//
-// # Not here yet
-//
-// Incoming messages (SmsUp), and reports from the message queue.
 package aliyun

@@ -73,19 +73,26 @@ const (
 	reportMalformed = "malformed" // a request whose body is no list of reports
 )
 
-// newPushMetrics registers the push handler's counter; reg may be nil.
-func newPushMetrics(reg prometheus.Registerer) (*prometheus.CounterVec, error) {
-	reports := prometheus.NewCounterVec(prometheus.CounterOpts{
+// newPushMetrics registers the push handler's counters, of reports and of incoming messages; reg may be nil.
+func newPushMetrics(reg prometheus.Registerer) (reports, messages *prometheus.CounterVec, err error) {
+	reports = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "smppbridge_aliyun_reports_total",
 		Help: "Pushed delivery reports by result; requests, where there was nothing to count in them.",
 	}, []string{"result"})
-	err := register(reg, &reports)
+	messages = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "smppbridge_aliyun_incoming_total",
+		Help: "Pushed incoming messages by result; requests, where there was nothing to count in them.",
+	}, []string{"result"})
+	err = errors.Join(register(reg, &reports), register(reg, &messages))
 	for _, result := range []string{
 		reportTaken, reportPending, reportBad, reportRefused, reportForbidden, reportMalformed,
 	} {
 		reports.WithLabelValues(result)
 	}
-	return reports, err
+	for _, result := range []string{reportTaken, reportBad, reportRefused, reportMalformed} {
+		messages.WithLabelValues(result)
+	}
+	return reports, messages, err
 }
 
 // register registers *c, or replaces it with the like that is registered already.

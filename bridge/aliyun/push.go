@@ -27,37 +27,36 @@ const (
 )
 
 // PushHandler takes the delivery reports that Alibaba Cloud pushes to
-// POST /callback/{secret}/smsreport. All reports of a request become one call of r.Report, and
-// the request is answered with 200 only after that has returned nil; otherwise with 503, upon
-// which Alibaba Cloud comes again after 1, 5 and 10 minutes and then gives up. Pushes are not
+// POST /callback/{secret}/smsreport, and the incoming messages that it pushes to …/smsup. All reports
+// of a request become one call of s.Report, all messages one of s.Incoming, and the request is answered
+// with 200 only after that has returned nil; otherwise with 503, upon which Alibaba Cloud comes again
+// after 1, 5 and 10 minutes (with messages for some hours) and then gives up. Pushes are not
 // signed: whoever knows the secret can report, so it must be long, and the listener behind TLS.
 // Without the secret everything is answered with 404 and the connection closed.
 //
-// Incoming messages (…/smsup) are not taken yet. They are answered with 503, so that Alibaba Cloud
-// keeps them for the longest time it offers; a configuration that needs none names no such URL.
-//
 // An empty secret matches nothing. log and reg may be nil. Time-outs on slow requests are the
 // http.Server's.
-func PushHandler(r bridge.Reporter, secret string, log *slog.Logger, reg prometheus.Registerer) http.Handler {
+func PushHandler(s bridge.Sink, secret string, log *slog.Logger, reg prometheus.Registerer) http.Handler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	reports, err := newPushMetrics(reg)
+	reports, messages, err := newPushMetrics(reg)
 	if err != nil {
 		log.Error("push metrics are not registered", "err", err)
 	}
 	return &push{
-		reporter: r, enabled: secret != "", secret: sha256.Sum256([]byte(secret)),
-		log: log, reports: reports, now: time.Now,
+		sink: s, enabled: secret != "", secret: sha256.Sum256([]byte(secret)),
+		log: log, reports: reports, messages: messages, now: time.Now,
 	}
 }
 
 type push struct {
-	reporter bridge.Reporter
+	sink     bridge.Sink
 	enabled  bool
 	secret   [sha256.Size]byte // hashed, so that comparing takes the same time for any length
 	log      *slog.Logger
 	reports  *prometheus.CounterVec
+	messages *prometheus.CounterVec
 	now      func() time.Time
 }
 
@@ -71,13 +70,13 @@ func (p *push) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	switch {
-	case what == "smsup":
-		http.Error(w, "incoming messages are not taken yet", http.StatusServiceUnavailable)
-	case what != "smsreport":
+	case what != "smsreport" && what != "smsup":
 		http.Error(w, "not found", http.StatusNotFound)
 	case req.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, "POST a JSON array of reports", http.StatusMethodNotAllowed)
+		http.Error(w, "POST a JSON array", http.StatusMethodNotAllowed)
+	case what == "smsup":
+		p.takeIncoming(w, req)
 	default:
 		p.takeReports(w, req)
 	}
@@ -128,7 +127,7 @@ func (p *push) report(ctx context.Context, reports []bridge.IncomingReport) erro
 	if len(reports) == 0 {
 		return nil
 	}
-	return p.reporter.Report(ctx, reports)
+	return p.sink.Report(ctx, reports)
 }
 
 func (p *push) count(result string, n int) { p.reports.WithLabelValues(result).Add(float64(n)) }

@@ -210,6 +210,11 @@ func (r reports) Report(ctx context.Context, batch []bridge.IncomingReport) erro
 	}
 }
 
+// Incoming makes it a bridge.Sink.
+func (r reports) Incoming(context.Context, []bridge.IncomingMessage) error {
+	return errors.New("only reports are awaited")
+}
+
 // The simulator's pushes are understood, and name the call; one that was not taken comes again.
 func TestSimulatorReports(t *testing.T) {
 	const secret = "correct-horse-battery-staple"
