@@ -98,6 +98,9 @@ type Bridge struct {
 	misfit      atomic.Pointer[misfit] // nil = the last one tried was usable
 	loading     sync.Mutex             // held while a policy is put into force
 	renewed     chan struct{}          // capacity 1, for the dispatcher: a policy has come into force
+	brakes      atomic.Pointer[brakes]
+	braking     sync.Mutex // held while brakes are read
+	brakesAt    uint64     // guarded by braking; the registry's version of brakes
 	batcher     *batcher
 	acks        *acks
 	operations  *operations
@@ -141,7 +144,7 @@ func New(cfg Config) (*Bridge, error) {
 	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
 	b.door = newDoorMetrics(cfg.Registerer, b.lockout)
 	if cfg.Registerer != nil {
-		cfg.Registerer.MustRegister(newRouteFigures(b))
+		cfg.Registerer.MustRegister(newRouteFigures(b), newBrakeFigures(b))
 	}
 	b.takeover = newTakeover(b)
 	b.batcher = newBatcher(b)
@@ -149,6 +152,9 @@ func New(cfg Config) (*Bridge, error) {
 	b.operations = newOperations(b)
 	b.courier = newCourier(b)
 	b.paused.Store(cfg.Paused)
+	if _, err := b.loadBrakes(); err != nil {
+		return nil, err
+	}
 	b.cluster.Answer(subjectProbe, b.takeover.answerProbe)
 	if err := b.loadPolicy(); err != nil {
 		return nil, err
@@ -163,6 +169,7 @@ func New(cfg Config) (*Bridge, error) {
 func (b *Bridge) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.followPolicy(ctx) })
+	g.Go(func() error { return b.followBrakes(ctx) })
 	g.Go(func() error { return b.batcher.run(ctx) })
 	g.Go(func() error { return b.acks.run(ctx) })
 	g.Go(func() error { return b.operations.run(ctx) })

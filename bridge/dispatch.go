@@ -67,6 +67,7 @@ type dispatcher struct {
 	governor *governor // touched by loop only
 	turns    turns     // touched by loop only
 	policy   *policy   // touched by loop only; of the last round
+	brakes   *brakes   // touched by loop only; of the last round
 
 	mu      sync.Mutex
 	exits   map[string]*exit          // guarded by mu; by route
@@ -145,7 +146,11 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 		return idleScan, nil
 	}
 	pol := d.b.policy.Load()
-	d.follow(pol)
+	stopped, err := d.b.loadBrakes()
+	if err != nil {
+		return 0, err
+	}
+	d.follow(pol, stopped)
 	d.rewindMoved()
 	dr := &draft{policy: pol, now: d.b.clock(), listed: make(map[store.Number]bool), wait: idleScan}
 	free, tries := d.open(pol)
@@ -153,7 +158,7 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 		return d.untilRoom(), nil
 	}
 	d.queue(dr)
-	err := d.tryHalfOpen(dr)
+	err = d.tryHalfOpen(dr)
 	if dr.free = len(dr.calls) + min(free, callsMost); err == nil {
 		err = d.divide(dr)
 	}
@@ -162,22 +167,29 @@ func (d *dispatcher) round(ctx context.Context) (time.Duration, error) {
 		d.abandon(dr.calls)
 		return 0, fmt.Errorf("read due messages: %w", err)
 	}
-	if cur, ok := d.b.inForce(); !ok || cur != pol { // they may be of accounts that pol does not know
+	if wait, ok := d.stands(dr); !ok {
 		d.abandon(dr.calls)
-		if !ok {
-			return idleScan, nil
-		}
-		return 0, nil
+		return wait, nil
 	}
 	return d.carryOut(ctx, dr)
 }
 
-// follow has all that was read looked at again under a new policy.
-func (d *dispatcher) follow(pol *policy) {
-	if d.policy == pol {
+// stands reports whether a draft is what policy and operators still want; if not, how long the next round has time.
+func (d *dispatcher) stands(dr *draft) (time.Duration, bool) {
+	cur, ok := d.b.inForce()
+	if !ok { // what was read may be of accounts that this node does not know yet
+		return idleScan, false
+	}
+	now, err := d.b.loadBrakes()
+	return 0, cur == dr.policy && err == nil && now == d.brakes
+}
+
+// follow has all that was read looked at again under a new policy, and when something is stopped or goes on.
+func (d *dispatcher) follow(pol *policy, stopped *brakes) {
+	if d.policy == pol && d.brakes == stopped {
 		return
 	}
-	d.policy = pol
+	d.policy, d.brakes = pol, stopped
 	d.turns.backlogs = [len(lanes)]map[string]*backlog{}
 	d.forget(pol)
 }

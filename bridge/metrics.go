@@ -26,6 +26,7 @@ type metrics struct {
 	unresolved prometheus.Counter
 	rounds     prometheus.Counter
 	capped     *prometheus.CounterVec
+	braked     *prometheus.CounterVec
 	batches    prometheus.Histogram
 
 	mu sync.RWMutex
@@ -46,6 +47,7 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 		receipts: counter("receipts_total", "deliver_sm with a receipt by how they ended.", "result"),
 		reports:  counter("reports_total", "Delivery reports by what became of them.", "result"),
 		capped:   counter("caps_refused_total", "Messages refused because a cap of the policy was reached.", "cap"),
+		braked:   counter("braked_submits_total", "Messages refused because an operator has stopped their account or template.", "kind"),
 		unsettled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "smppbridge_bridge_unsettled_total",
 			Help: "submit_sm left unanswered, with their session closed, because the outcome of their commit stayed unknown."}),
@@ -70,7 +72,7 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 	m.start()
 	if reg != nil {
 		reg.MustRegister(m.submits, m.duplicates, m.outcomes, m.limited, m.receipts, m.reports, m.unsettled, m.unresolved, m.rounds, m.batches,
-			m.capped, m.latency, m.lag)
+			m.capped, m.braked, m.latency, m.lag)
 		newFigures(st, now).register(reg)
 	}
 	return m
@@ -80,6 +82,9 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 func (m *metrics) start() {
 	for _, r := range []string{"delivered", "refused", "session_lost", "deferred", "expired"} {
 		m.receipts.WithLabelValues(r)
+	}
+	for _, kind := range []string{BrakeAccount, BrakeTemplate} {
+		m.braked.WithLabelValues(kind)
 	}
 	for _, r := range []string{"applied", "duplicate", "orphaned", "mismatch", "interim"} {
 		m.reports.WithLabelValues(r)

@@ -70,6 +70,10 @@ func (b *Bridge) decideMulti(sub *submission) bool {
 		b.refuse(sub, err)
 		return false
 	}
+	if err := b.braked(BrakeTemplate, content.TemplateCode); err != nil {
+		b.refuse(sub, err)
+		return false
+	}
 	n := len(m.pdu.Destinations)
 	m.messages, m.of, m.statuses = make([]store.Message, 0, n), make([]int, 0, n), make([]smpp.Status, n)
 	m.caps = make([]uint64, 0, n)

@@ -53,6 +53,7 @@ func (d *dispatcher) examine(pol *policy, it *store.DueItem, now time.Time) (p p
 		end.Ending, end.Err = store.EndRejected, errCodeOptedOut
 		return p, end, false
 	}
+	p.ways.stopped = d.b.brakes.Load().holds(BrakeTemplate, p.template.Code)
 	return p, end, true
 }
 

@@ -48,10 +48,17 @@ func (b *Bridge) decideSubmission(sub *submission) bool {
 		return false
 	}
 	sub.account = acct
+	if err := b.braked(BrakeAccount, acct.SystemID); err != nil {
+		b.refuse(sub, err)
+		return false
+	}
 	if sub.multi != nil {
 		return b.decideMulti(sub)
 	}
 	err := acct.convert(&sub.message, &sub.pdu, sub.at)
+	if err == nil {
+		err = b.braked(BrakeTemplate, sub.message.TemplateCode)
+	}
 	if err == nil {
 		err = b.optedOut(acct, sub.message.Class, sub.message.Phone)
 	}

@@ -61,7 +61,11 @@ type ways struct {
 	account *account
 	routes  uint64 // bits by place in account.routes; configs.MaxRoutes fit
 	hours   configs.Hours
+	stopped bool // the template is
 }
+
+// wait reports whether they may not be gone now, whatever becomes of the routes.
+func (w ways) wait(now time.Time) bool { return w.stopped || w.hours.Wait(now) > 0 }
 
 // ways are those of a's messages of a template and signature.
 func (a *account) ways(t *approved, sign string) ways {
@@ -102,7 +106,7 @@ func (d *dispatcher) well(w ways, failed []string) iter.Seq2[*route, *exit] {
 	fresh := func(r *route) bool { return !slices.Contains(failed, r.Name) }
 	priority, found := 0, false
 	for r := range w.each() {
-		if d.exitOf(r).circuit.closed() && fresh(r) {
+		if d.exitOf(r).usable() && fresh(r) {
 			priority, found = r.Priority, true
 			break
 		}
@@ -113,7 +117,7 @@ func (d *dispatcher) well(w ways, failed []string) iter.Seq2[*route, *exit] {
 	return func(yield func(*route, *exit) bool) {
 		for r := range w.each() {
 			x := d.exitOf(r)
-			if found && r.Priority == priority && x.circuit.closed() && fresh(r) && !yield(r, x) {
+			if found && r.Priority == priority && x.usable() && fresh(r) && !yield(r, x) {
 				return
 			}
 		}
@@ -122,7 +126,7 @@ func (d *dispatcher) well(w ways, failed []string) iter.Seq2[*route, *exit] {
 
 // room reports whether a message with these ways could be sent now.
 func (d *dispatcher) room(w ways, now time.Time) bool {
-	if w.hours.Wait(now) > 0 {
+	if w.wait(now) {
 		return false
 	}
 	d.mu.Lock()
@@ -141,14 +145,14 @@ func (d *dispatcher) anyRoom(a *account, now time.Time) bool {
 	defer d.mu.Unlock()
 	return slices.ContainsFunc(a.routes, func(r *route) bool {
 		x := d.exitOf(r)
-		return (x.circuit.closed() || x.circuit.wantsProbe()) && x.room(r, now) > 0
+		return (x.circuit.closed() || x.circuit.wantsProbe()) && !x.stopped && x.room(r, now) > 0
 	})
 }
 
 // pick chooses a route with room for a message, nil if there is none now. Routes of one priority take turns by their
 // weights: each gets its weight in credit at every choice that it takes part in, and the richest pays for all.
 func (d *dispatcher) pick(p *planned, now time.Time) *route {
-	if p.ways.hours.Wait(now) > 0 {
+	if p.ways.wait(now) {
 		return nil
 	}
 	d.mu.Lock()
