@@ -81,8 +81,8 @@ func TestDryRunTakesNothing(t *testing.T) {
 		other := r.bind("any", smpp.Transmitter)
 		for i := range 8 {
 			other.accepted("hello", to(i))
+			pass(time.Second)
 		}
-		pass(time.Second)
 		if got := r.circuitOf("main"); got != "open" {
 			t.Fatalf("the circuit is %s", got)
 		}

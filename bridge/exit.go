@@ -10,7 +10,8 @@ type exit struct {
 	running int
 	circuit circuit
 	rate    rate
-	credit  int // see pick
+	credit  int  // see pick
+	stopped bool // by an operator
 
 	paceUntil time.Time // the route's meter has no room before
 	pace      int       // calls to begin at a time; 0 = as many as there are workers
@@ -27,6 +28,9 @@ func (d *dispatcher) exitOf(r *route) *exit {
 	}
 	return x
 }
+
+// usable reports whether messages may go there, as far as its circuit and operators say.
+func (x *exit) usable() bool { return x.circuit.closed() && !x.stopped }
 
 // room is how many more calls may begin on a route, whatever its circuit says.
 func (x *exit) room(r *route, now time.Time) int {
@@ -50,14 +54,14 @@ func (d *dispatcher) open(pol *policy) (free, tries int) {
 	n, workers := 0, 0
 	for _, r := range pol.routes {
 		x := d.exitOf(r)
-		x.drafted = 0
+		x.drafted, x.stopped = 0, d.brakes.holds(BrakeRoute, r.Name)
 		if x.circuit.wake(steady) {
 			d.logCircuit(r.Name, x)
 		}
-		if x.circuit.state != circuitOpen {
+		if x.circuit.state != circuitOpen && !x.stopped {
 			n += x.room(r, now)
 		}
-		if x.circuit.wantsProbe() && x.room(r, now) > 0 {
+		if x.circuit.wantsProbe() && !x.stopped && x.room(r, now) > 0 {
 			tries++
 		}
 		workers += r.Workers

@@ -42,7 +42,7 @@ func (d *dispatcher) wantsProbe(r *route, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x := d.exitOf(r)
-	return x.circuit.wantsProbe() && x.room(r, now) > 0
+	return x.circuit.wantsProbe() && !x.stopped && x.room(r, now) > 0
 }
 
 // candidate is the message that tries a route: one of a class with batching if there is one, else one that is not
@@ -59,7 +59,7 @@ func (d *dispatcher) candidate(dr *draft, r *route) (*planned, error) {
 			}
 			for j := range items {
 				p, _, ok := d.examine(dr.policy, &items[j], dr.now)
-				if !ok || dr.listed[p.Number] || !p.ways.goesBy(r.Name) || p.ways.hours.Wait(dr.now) > 0 {
+				if !ok || dr.listed[p.Number] || !p.ways.goesBy(r.Name) || p.ways.wait(dr.now) {
 					continue
 				}
 				p.from = q

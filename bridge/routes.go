@@ -21,7 +21,8 @@ type RouteStatus struct {
 	QPS      int       `json:"qps"`
 	Rate     float64   `json:"rate"` // calls a second it is used at: less than its qps after it was throttled
 	Workers  int       `json:"workers"`
-	Running  int       `json:"running"` // calls under way
+	Running  int       `json:"running"`           // calls under way
+	Stopped  bool      `json:"stopped,omitempty"` // by an operator
 }
 
 // Routes says how the routes of the policy stand. Only the leader knows: ok is false on other nodes.
@@ -40,6 +41,7 @@ func (b *Bridge) Routes() (list []RouteStatus, ok bool) {
 			Name: name, Account: r.Account, Priority: r.Priority, Weight: r.Weight,
 			Circuit: x.circuit.state.String(), Since: now.Add(x.circuit.since.Sub(steady)), Code: x.circuit.why,
 			QPS: r.QPS, Rate: x.rate.now(r.QPS, steady), Workers: r.Workers, Running: x.running,
+			Stopped: x.stopped,
 		}
 		if x.circuit.state == circuitOpen {
 			s.Until = now.Add(x.circuit.until.Sub(steady))
@@ -114,7 +116,7 @@ func (b *Bridge) stranded() (count int) {
 	for _, lane := range lanes {
 		for _, a := range b.store.DueAccounts(lane) {
 			acct := pol.accounts[a.Account]
-			if acct == nil || slices.ContainsFunc(acct.routes, func(r *route) bool { return d.exitOf(r).circuit.closed() }) {
+			if acct == nil || slices.ContainsFunc(acct.routes, func(r *route) bool { return d.exitOf(r).usable() }) {
 				continue
 			}
 			count += a.Count

@@ -62,6 +62,9 @@ func (d *dispatcher) queue(dr *draft) {
 			d.turns.backlogs[i] = make(map[string]*backlog)
 		}
 		for _, a := range d.b.store.DueAccounts(lane) {
+			if d.brakes.holds(BrakeAccount, a.Account) {
+				continue
+			}
 			q := d.turns.backlogs[i][a.Account]
 			if q == nil {
 				q = &backlog{name: a.Account, lane: lane, behind: make(map[ways]store.DueCursor)}
