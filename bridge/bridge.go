@@ -60,6 +60,8 @@ type Config struct {
 	StatusOf func(err string) smpp.Status
 	// OnPolicy is called with each policy before it comes into force, e.g. to set up routes.
 	OnPolicy func(*configs.Policy) error
+	// WhileLeading is more work of the node that leads, such as to read reports from queues; nil: none. It ends with ctx.
+	WhileLeading func(ctx context.Context) error
 	// HandOver gives leadership to another node, where this one leads and cannot use the policy; nil = it stays. Its error says
 	// why this node leads still.
 	HandOver func(ctx context.Context, node string) error
@@ -88,6 +90,7 @@ type Bridge struct {
 	store     *store.Store
 	cluster   Cluster
 	metrics   *metrics
+	queries   *queries
 	passwords *passwords
 	lockout   *lockout
 	refused   *refusedBinds
@@ -142,6 +145,7 @@ func New(cfg Config) (*Bridge, error) {
 	b.cfg.Sender = dryRun{cfg.Sender}
 	b.ages = newAges(b.clock, cfg.Steady)
 	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
+	b.queries = newQueries(cfg.Steady)
 	b.door = newDoorMetrics(cfg.Registerer, b.lockout)
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(newRouteFigures(b), newBrakeFigures(b))

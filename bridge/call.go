@@ -139,7 +139,7 @@ type ended struct {
 
 // outcome translates an answer, with the time at which something is to be done next.
 func (d *dispatcher) outcome(c *call, id store.AttemptID, a *Answer) store.Outcome {
-	o := store.Outcome{Attempt: id, Kind: a.Kind, BizID: a.BizID, Ending: a.Ending, Err: a.Err}
+	o := store.Outcome{Attempt: id, Kind: a.Kind, BizID: a.BizID, Ending: a.Ending, Err: a.Err, Code: a.said()}
 	now := d.b.now()
 	if a.Kind == store.OutcomeRetry {
 		o.DueAt = now.Add(d.again(c, a)).UnixMilli()
@@ -150,7 +150,7 @@ func (d *dispatcher) outcome(c *call, id store.AttemptID, a *Answer) store.Outco
 	d.mu.Unlock()
 	switch a.Kind {
 	case store.OutcomeAccepted:
-		o.DueAt = now.Add(reportWithin).UnixMilli()
+		o.DueAt = now.Add(nextPoll(0)).UnixMilli()
 	case store.OutcomeUncertain:
 		o.DueAt = now.Add(firstQuery).UnixMilli()
 	}

@@ -38,8 +38,8 @@ const (
 	errCodeUncertain  = "099"
 )
 
-// lead is the work of the leader: sending, resolving, reaping, matching reports that came early. The cluster has committed the
-// Lead command before it calls this.
+// lead is the work of the leader: sending, resolving, polling, reaping, matching reports that came early, reading queues. The cluster
+// has committed the Lead command before it calls this.
 func (b *Bridge) lead(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	d := newDispatcher(b)
@@ -48,9 +48,13 @@ func (b *Bridge) lead(ctx context.Context) error {
 	g.Go(func() error { return d.run(ctx) })
 	g.Go(func() error { return d.sweep(ctx) })
 	g.Go(func() error { return b.resolve(ctx) })
+	g.Go(func() error { return b.poll(ctx) })
 	g.Go(func() error { return b.reap(ctx) })
 	g.Go(func() error { return b.adoptEarly(ctx) })
 	g.Go(func() error { return b.yieldUnusable(ctx) })
+	if b.cfg.WhileLeading != nil {
+		g.Go(func() error { return b.cfg.WhileLeading(ctx) })
+	}
 	for _, run := range b.cfg.Leading {
 		g.Go(func() error { return run(ctx) })
 	}

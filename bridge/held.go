@@ -40,7 +40,7 @@ func (b *Bridge) judgeHeld(ctx context.Context, it *store.DueItem, a *store.Atte
 	case found.Known && found.Final:
 		v.reports = append(v.reports, reportFound(it, a, found))
 	case (own || !found.Known && err == nil) && a.BizID != "": // its call is known and was made: its report may still come
-		item.Sent, item.DueAt = true, store.FromMillis(a.Begun).Add(reportWithin).UnixMilli()
+		item.Sent, item.DueAt = true, b.now().Add(nextPoll(b.ages.since(store.FromMillis(a.Begun)))).UnixMilli()
 		v.found = append(v.found, item)
 	default: // also what is known by a lost OutId: a report of it would match nothing
 		b.judgeOpen(it, age, reply{err == nil, found.Known}, v)
@@ -116,6 +116,6 @@ func withoutSpaces(s string) string {
 func reportFound(it *store.DueItem, a *store.Attempt, found Found) store.DeliveryReport {
 	return store.DeliveryReport{
 		Number: it.Number, Attempt: a.ID, OutID: a.OutID, Phone: it.Message.Phone,
-		Ending: found.Ending, Err: found.Err, DoneAt: found.DoneAt.UnixMilli(),
+		Ending: found.Ending, Err: found.Err, Code: found.Code, DoneAt: found.DoneAt.UnixMilli(),
 	}
 }

@@ -13,7 +13,7 @@ func (b *Bridge) Settle(ctx context.Context, outID string, a Answer) error {
 	if err != nil {
 		return fmt.Errorf("late answer: %w", err)
 	}
-	o := store.Outcome{Attempt: at.ID, Kind: a.Kind, BizID: a.BizID, Ending: a.Ending, Err: a.Err}
+	o := store.Outcome{Attempt: at.ID, Kind: a.Kind, BizID: a.BizID, Ending: a.Ending, Err: a.Err, Code: a.said()}
 	switch a.Kind {
 	case store.OutcomeAccepted:
 		o.DueAt = b.now().Add(reportWithin).UnixMilli()

@@ -21,6 +21,7 @@ type metrics struct {
 	receipts   *prometheus.CounterVec
 	lag        prometheus.Histogram
 	incoming   *incomingMetrics
+	polls      *pollMetrics
 	reports    *prometheus.CounterVec
 	unsettled  prometheus.Counter
 	unresolved prometheus.Counter
@@ -69,6 +70,7 @@ func newMetrics(reg prometheus.Registerer, st *store.Store, now func() time.Time
 		ok: make(map[string]prometheus.Counter),
 	}
 	m.incoming = newIncomingMetrics(reg)
+	m.polls = newPollMetrics(reg)
 	m.start()
 	if reg != nil {
 		reg.MustRegister(m.submits, m.duplicates, m.outcomes, m.limited, m.receipts, m.reports, m.unsettled, m.unresolved, m.rounds, m.batches,

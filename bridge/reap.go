@@ -17,8 +17,8 @@ const (
 	purgeRound = 100  // commands at a time
 )
 
-// reap ends what waited for too long while this node leads: calls without an outcome, messages
-// without a report, long messages without all their parts; and purges old final messages.
+// reap ends what waited for too long while this node leads: calls without an outcome, long messages
+// without all their parts; and purges old final messages.
 func (b *Bridge) reap(ctx context.Context) error {
 	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()
@@ -88,9 +88,6 @@ func (b *Bridge) dropReceipts(ctx context.Context) error {
 
 func (b *Bridge) reapRound(ctx context.Context) error {
 	if err := b.reapCalls(ctx); err != nil {
-		return err
-	}
-	if err := b.reapAs(ctx, store.ActionReport, store.EndUnknown, errCodeUncertain); err != nil {
 		return err
 	}
 	return b.reapAs(ctx, store.ActionParts, store.EndExpired, errCodeExpired)

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"smppbridge/configs"
@@ -43,6 +44,8 @@ func (f receiptForm) deliverSM(r *store.Receipt) *smpp.DeliverSM {
 	}
 	if r.Ending == store.EndDelivered {
 		receipt.Dlvrd = 1
+	} else {
+		receipt.Text = codeText(r.Code)
 	}
 	m := &smpp.DeliverSM{
 		ServiceType:     r.ServiceType,
@@ -62,9 +65,25 @@ func (f receiptForm) deliverSM(r *store.Receipt) *smpp.DeliverSM {
 		if code, ok := networkError(r); ok {
 			m.TLVs = m.TLVs.With(smpp.TagNetworkErrorCode, code)
 		}
+		if r.Code != "" {
+			m.TLVs = m.TLVs.With(tagCode, r.Code)
+		}
 		m.TLVs += smpp.TLVs(r.Echo)
 	}
 	return m
+}
+
+// tagCode is the optional parameter of receipts with the API's own code, in the range for vendors (SMPP 3.4, 5.3.2), beside
+// those that a submit may name its template by.
+const tagCode smpp.Tag = 0x1403
+
+// codeText is what a receipt's text says at its end, where a message centre repeats the message: the API's own code of a
+// failure. One that might be taken for another state by who looks for words in the text is left out.
+func codeText(code string) string {
+	if strings.Contains(code, "DELIV") {
+		return ""
+	}
+	return code
 }
 
 // networkCentre is the network type of a network_error_code that is the message centre's own (SMPP

@@ -51,6 +51,13 @@ func TestReceiptForm(t *testing.T) {
 			"\x00\x1E\x00\x0B0123456789\x00" + "\x04\x27\x00\x01\x05" + "\x04\x23\x00\x03\x08\x00\x07"},
 		{"echoed parameters", both, func(r *store.Receipt) { r.Echo = "\x02\x04\x00\x02\x12\x34" }, spell("0123456789", "000", "UNDELIV", "101"),
 			"\x00\x1E\x00\x0B0123456789\x00" + "\x04\x27\x00\x01\x05" + "\x04\x23\x00\x03\x08\x00\x65" + "\x02\x04\x00\x02\x12\x34"},
+		{"the API's code", both, func(r *store.Receipt) { r.Code, r.Echo = "MOBILE_NOT_ON_SERVICE", "\x02\x04\x00\x02\x12\x34" },
+			spell("0123456789", "000", "UNDELIV", "101") + "MOBILE_NOT_ON_SERVIC",
+			"\x00\x1E\x00\x0B0123456789\x00" + "\x04\x27\x00\x01\x05" + "\x04\x23\x00\x03\x08\x00\x65" +
+				"\x14\x03\x00\x15MOBILE_NOT_ON_SERVICE" + "\x02\x04\x00\x02\x12\x34"},
+		{"the API's code of success", both, func(r *store.Receipt) { r.Ending, r.Err, r.Code = store.EndDelivered, "000", "DELIVERED" },
+			spell("0123456789", "001", "DELIVRD", "000"), "\x00\x1E\x00\x0B0123456789\x00" + "\x04\x27\x00\x01\x02" + "\x14\x03\x00\x09DELIVERED"},
+		{"a code like another state", receiptForm{text: true}, func(r *store.Receipt) { r.Code = "DELIVRD" }, spell("0123456789", "000", "UNDELIV", "101"), ""},
 		{"text only", receiptForm{text: true}, func(r *store.Receipt) { r.Echo = "\x02\x04\x00\x02\x12\x34" },
 			spell("0123456789", "000", "UNDELIV", "101"), ""},
 		{"TLVs only", receiptForm{tlvs: true}, func(*store.Receipt) {}, "",

@@ -20,7 +20,7 @@ func (b *Bridge) Report(ctx context.Context, reports []IncomingReport) error {
 		}
 		d := store.DeliveryReport{
 			OutID: r.OutID, BizID: r.BizID, Phone: r.Phone,
-			Ending: r.Ending, Err: r.Err, DoneAt: r.DoneAt.UnixMilli(),
+			Ending: r.Ending, Err: r.Err, Code: r.Code, DoneAt: r.DoneAt.UnixMilli(),
 		}
 		if d.Attempt, d.Number = b.find(r.OutID, r.BizID, r.Phone); d.Number == 0 {
 			unmatched++

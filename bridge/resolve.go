@@ -77,7 +77,11 @@ func (b *Bridge) resolveRound(ctx context.Context) (more bool, err error) {
 	if err := g.Wait(); err != nil {
 		return false, err
 	}
-	return len(items) == findMost, b.commitVerdict(ctx, &v)
+	if err := b.commitVerdict(ctx, &v); err != nil {
+		return false, err
+	}
+	b.metrics.unresolved.Add(float64(len(v.closing)))
+	return len(items) == findMost, nil
 }
 
 // judge asks about one message and decides.
@@ -90,6 +94,7 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 		return b.judgeHeld(ctx, it, &a, v)
 	}
 	begun := store.FromMillis(a.Begun)
+	b.queries.spend(a.Route, v.policy.queryQPS(a.Route))
 	found, err := b.cfg.Sender.Find(ctx, a.Route, a.OutID, it.Message.Phone, begun)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -109,7 +114,7 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 	case err == nil && found.Known && found.Final:
 		v.reports = append(v.reports, reportFound(it, &a, found))
 	case err == nil && found.Known && a.BizID != "":
-		item.Sent, item.DueAt = true, begun.Add(reportWithin).UnixMilli()
+		item.Sent, item.DueAt = true, b.now().Add(nextPoll(age)).UnixMilli()
 		v.found = append(v.found, item)
 	default:
 		b.judgeOpen(it, age, reply{err == nil, found.Known}, v)
@@ -213,9 +218,8 @@ func (b *Bridge) commitVerdict(ctx context.Context, v *verdict) error {
 	}
 	if len(v.closing) > 0 {
 		if _, err := b.cluster.Propose(ctx, &store.Close{Items: v.closing}); err != nil {
-			return fmt.Errorf("end %d uncertain messages: %w", len(v.closing), err)
+			return fmt.Errorf("end %d messages of which nothing is known: %w", len(v.closing), err)
 		}
-		b.metrics.unresolved.Add(float64(len(v.closing)))
 	}
 	return nil
 }

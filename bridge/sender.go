@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -47,6 +48,7 @@ type Answer struct {
 	BizID  string        // OutcomeAccepted
 	Code   string        // what the API or the transport said, from a closed set: a label and a log key, never free text
 	Ending store.Ending  // OutcomeRejected
+	Said   string        // OutcomeRejected: the API's code where Code has another word for it; "" = Code
 	Err    string        // OutcomeRejected, and OutcomeRetry that ran out of validity: the receipt's err, 3 characters
 	After  time.Duration // OutcomeRetry: not before this; 0 = back off as usual
 	// Account is true for faults of the account or route (arrears, keys, permission), not of the message: the route is to
@@ -62,6 +64,14 @@ type Answer struct {
 	Whole bool
 	// Cause is for our log only: redacted, without text, number or key.
 	Cause error
+}
+
+// said is the code that is kept with a message that was rejected: it may be seen by its ESME.
+func (a *Answer) said() string {
+	if a.Kind != store.OutcomeRejected {
+		return ""
+	}
+	return cmp.Or(a.Said, a.Code)
 }
 
 // ErrCannotAsk is returned by Find and Sent for routes on which nobody knows what became of an earlier call. What stays
@@ -93,6 +103,7 @@ type Found struct {
 	Final  bool         // and it has ended, with
 	Ending store.Ending //
 	Err    string
+	Code   string // what the API calls that: DELIVERED, MK:0001; printable ASCII, 64 octets at most
 	DoneAt time.Time
 }
 
@@ -111,6 +122,7 @@ type IncomingReport struct {
 	Phone  string
 	Ending store.Ending // 0: no final state yet, to be ignored
 	Err    string       // 3 characters
+	Code   string       // what the API calls that: DELIVERED, MK:0001; printable ASCII, 64 octets at most
 	DoneAt time.Time
 }
 

@@ -21,6 +21,7 @@ type Where struct {
 	State      string    `json:"state"`
 	Ending     uint8     `json:"message_state,omitempty"` // SMPP 3.4, 5.2.28
 	Err        string    `json:"err,omitempty"`
+	Code       string    `json:"code,omitempty"` // what the API said when it became final
 	Tries      int       `json:"attempts"`
 	OutID      string    `json:"out_id,omitempty"`
 	BizID      string    `json:"biz_id,omitempty"`
@@ -80,6 +81,7 @@ func (b *Bridge) where(found stored) Where {
 			m, st = wm, ws
 		}
 	}
+	w.Code = m.Code
 	w.Class, w.Template, w.Tries = m.Class, m.TemplateCode, int(st.Tries)
 	if st.Attempt != 0 {
 		if a, err := b.store.Attempt(st.Attempt); err == nil {

@@ -146,6 +146,14 @@ func errnoText(err error) string {
 // describeUnknown lets an operator learn a code that the table does not know. It is spelled out
 // only if it has the form of Dysmsapi's business codes and shares no word with the parameters.
 func (t *Table) describeUnknown(code string, to []bridge.Recipient) string {
+	if code = t.unknownCode(code, to); code == "" {
+		return ""
+	}
+	return "unknown code " + code
+}
+
+// unknownCode is a code that the table does not know, if it can be spelled out, else "".
+func (t *Table) unknownCode(code string, to []bridge.Recipient) string {
 	name, found := strings.CutPrefix(code, "isv.")
 	if !found {
 		name, found = strings.CutPrefix(code, "isp.")
@@ -163,7 +171,7 @@ func (t *Table) describeUnknown(code string, to []bridge.Recipient) string {
 			return ""
 		}
 	}
-	return "unknown code " + code
+	return code
 }
 
 // sharesWord reports whether a value of params is in name, or name in it, or nobody can tell.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"smppbridge/bridge"
+	"smppbridge/store"
 )
 
 // Client makes calls of Dysmsapi over named routes. It implements bridge.Sender and is safe for
@@ -167,5 +168,8 @@ func (c *Client) send(ctx context.Context, r *route, call bridge.Call) bridge.An
 	}
 	a := c.answer(call, f)
 	a.BizID = bizID
+	if a.Kind == store.OutcomeRejected {
+		a.Said = c.table.Load().unknownCode(f.code, call.Recipients)
+	}
 	return a
 }

@@ -208,6 +208,7 @@ func foundFrom(detail *sendDetail) bridge.Found {
 	case sendStatusWaiting:
 	}
 	if found.Final {
+		found.Code = cleanID(code)
 		found.DoneAt = parseTime(tea.StringValue(detail.ReceiveDate))
 	}
 	return found

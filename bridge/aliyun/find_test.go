@@ -79,6 +79,9 @@ func TestFindMeaning(t *testing.T) {
 			t.Errorf("SendStatus %d %s: done at %v, %v; want %v", tt.status, tt.errCode, got.DoneAt, err, tt.want.DoneAt)
 		}
 		got.DoneAt = tt.want.DoneAt
+		if tt.want.Final {
+			tt.want.Code = tt.errCode
+		}
 		if got != tt.want {
 			t.Errorf("SendStatus %d %s: got %+v, want %+v", tt.status, tt.errCode, got, tt.want)
 		}

@@ -205,6 +205,7 @@ func (r *pushedReport) incoming(now func() time.Time) bridge.IncomingReport {
 		Phone:  bareNumber(string(r.Phone)),
 		DoneAt: parseTime(string(r.ReportTime)),
 	}
+	report.Code = cleanID(string(r.ErrCode))
 	report.Ending, report.Err = meaning(string(r.ErrCode), said)
 	if report.DoneAt.IsZero() {
 		report.DoneAt = now()

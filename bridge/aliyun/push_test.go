@@ -64,10 +64,10 @@ const reportPath = "/callback/" + pushSecret + "/smsreport"
 func TestPushReports(t *testing.T) {
 	done := time.Date(2026, 3, 5, 0, 0, 37, 0, beijing)
 	delivered := bridge.IncomingReport{
-		OutID: "sb-1-77", BizID: "1668^0", Phone: testPhone, Ending: store.EndDelivered, Err: "000", DoneAt: done,
+		OutID: "sb-1-77", BizID: "1668^0", Phone: testPhone, Ending: store.EndDelivered, Err: "000", Code: "DELIVERED", DoneAt: done,
 	}
 	failed := delivered
-	failed.Ending, failed.Err = store.EndUndeliverable, "101"
+	failed.Ending, failed.Err, failed.Code = store.EndUndeliverable, "101", "MOBILE_NOT_ON_SERVICE"
 	withoutOutID := delivered
 	withoutOutID.OutID = ""
 	withoutBizID := delivered
