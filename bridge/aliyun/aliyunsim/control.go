@@ -34,6 +34,7 @@ func (s *Server) controlHandler() http.Handler {
 	mux.HandleFunc("GET /sim/outages", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.Outages()) })
 	mux.HandleFunc("PUT /sim/outages", s.putOutages)
 	mux.HandleFunc("DELETE /sim/outages", s.deleteOutages)
+	mux.HandleFunc("PUT /sim/audit", s.putAudit)
 	mux.HandleFunc("GET /sim/ledger", s.getLedger)
 	mux.HandleFunc("DELETE /sim/ledger", func(w http.ResponseWriter, _ *http.Request) {
 		s.ResetLedger()

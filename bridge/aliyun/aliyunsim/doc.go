@@ -43,6 +43,7 @@
 //
 //	GET, PUT, DELETE /sim/faults         a JSON array of Fault; counts are those that remain
 //	GET, PUT, DELETE /sim/outages        a JSON array of Outage: endpoints that are away, for a time or until DELETE
+//	PUT    /sim/audit                    an Audit: the audit state that a template or signature has from now on
 //	GET    /sim/ledger?since=N&limit=M   {"entries":[…],"next":N}
 //	GET    /sim/ledger/summary           a Summary: counts, and what was sent more than once
 //	DELETE /sim/ledger                   forgets what was executed

@@ -54,7 +54,7 @@ func (s *Server) querySmsTemplateList(c *call) (answer, *apiError) {
 	if !ok {
 		return answer{}, invalidParameters()
 	}
-	all := c.account.Templates
+	all := s.listedTemplates(c.account)
 	out := listAnswer{TotalCount: len(all)}
 	for i := range pageBounds(len(all), page, size) {
 		t := &all[(page-1)*size+i]
@@ -71,7 +71,7 @@ func (s *Server) querySmsSignList(c *call) (answer, *apiError) {
 	if !ok {
 		return answer{}, invalidParameters()
 	}
-	all := c.account.Signs
+	all := s.listedSigns(c.account)
 	out := listAnswer{TotalCount: len(all)}
 	for i := range pageBounds(len(all), page, size) {
 		g := &all[(page-1)*size+i]

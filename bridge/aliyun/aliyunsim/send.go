@@ -144,12 +144,12 @@ func (s *Server) check(a *account, m message) (checked, *apiError) {
 		return out, businessError(out.outcome.Code, messageOf(out.outcome.Code))
 	}
 	sign := a.signs[m.sign]
-	if sign == nil || !sign.Status.approved() {
+	if sign == nil || !s.signStatus(a, sign).approved() {
 		return out, businessError("isv.SMS_SIGNATURE_ILLEGAL", "签名不合法(不存在或被拉黑)")
 	}
 	out.sign = sign.Name
 	t := a.templates[m.template]
-	if t == nil || !t.Status.approved() {
+	if t == nil || !s.templateStatus(a, t.Template).approved() {
 		return out, businessError("isv.SMS_TEMPLATE_ILLEGAL", "模板不合法(不存在或被拉黑)")
 	}
 	out.template = t

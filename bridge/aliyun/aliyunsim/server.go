@@ -42,6 +42,7 @@ type Server struct {
 
 	calls   gate
 	outages outages
+	audits  audits
 }
 
 // New returns a Server that plays cfg. An error says what in the configuration is wrong.
