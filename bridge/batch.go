@@ -128,6 +128,9 @@ func (d *dispatcher) send(ctx context.Context, c *call, a store.BegunAttempt, be
 		answer.Kind = store.OutcomeUncertain
 	}
 	d.b.metrics.outcome(c.route.Name, answer.Kind, len(c.members))
+	if answer.Kind == store.OutcomeAccepted {
+		d.b.content.sold(c)
+	}
 	d.logAnswer(ctx, c, a.ID, &answer)
 	d.learn(c, &answer)
 	d.outcomes <- ended{outcome: d.outcome(c, a.ID, &answer), call: c}

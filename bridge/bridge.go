@@ -53,6 +53,8 @@ type Config struct {
 	Cluster Cluster
 	Store   *store.Store
 	Sender  Sender
+	// Catalog lists what the Alibaba Cloud accounts have; nil: they are not asked.
+	Catalog CatalogSource
 	// Session is what every session may do; an account's policy overrides it.
 	Session smpp.Options
 	// StatusOf is the command_status for the err of a receipt, for submits that wait for the API's answer (ack:
@@ -60,8 +62,6 @@ type Config struct {
 	StatusOf func(err string) smpp.Status
 	// OnPolicy is called with each policy before it comes into force, e.g. to set up routes.
 	OnPolicy func(*configs.Policy) error
-	// WhileLeading is more work of the node that leads, such as to read reports from queues; nil: none. It ends with ctx.
-	WhileLeading func(ctx context.Context) error
 	// HandOver gives leadership to another node, where this one leads and cannot use the policy; nil = it stays. Its error says
 	// why this node leads still.
 	HandOver func(ctx context.Context, node string) error
@@ -97,7 +97,9 @@ type Bridge struct {
 	takeover  *takeover
 	door      *doorMetrics
 
+	content     *contentMetrics
 	policy      atomic.Pointer[policy]
+	stock       atomic.Pointer[stock]  // written while loading is held
 	misfit      atomic.Pointer[misfit] // nil = the last one tried was usable
 	loading     sync.Mutex             // held while a policy is put into force
 	renewed     chan struct{}          // capacity 1, for the dispatcher: a policy has come into force
@@ -147,8 +149,9 @@ func New(cfg Config) (*Bridge, error) {
 	b.metrics = newMetrics(cfg.Registerer, cfg.Store, cfg.Now)
 	b.queries = newQueries(cfg.Steady)
 	b.door = newDoorMetrics(cfg.Registerer, b.lockout)
+	b.content = newContentMetrics(cfg.Registerer)
 	if cfg.Registerer != nil {
-		cfg.Registerer.MustRegister(newRouteFigures(b), newBrakeFigures(b))
+		cfg.Registerer.MustRegister(newRouteFigures(b), newCatalogFigures(b), newBrakeFigures(b))
 	}
 	b.takeover = newTakeover(b)
 	b.batcher = newBatcher(b)
@@ -173,6 +176,7 @@ func New(cfg Config) (*Bridge, error) {
 func (b *Bridge) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.followPolicy(ctx) })
+	g.Go(func() error { return b.followCatalogs(ctx) })
 	g.Go(func() error { return b.followBrakes(ctx) })
 	g.Go(func() error { return b.batcher.run(ctx) })
 	g.Go(func() error { return b.acks.run(ctx) })

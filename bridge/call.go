@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -67,12 +68,13 @@ func (d *dispatcher) command(calls []*call) *store.Begin {
 		a := store.BeginAttempt{
 			Route: c.route.Name, Template: c.members[0].template.Code, Charges: rates[c.route.Name],
 			Members: make([]store.BeginMember, len(c.members)),
-			CallBy: now.Add(c.route.Timeout.Std() + callMargin).UnixMilli(),
+			CallBy:  now.Add(c.route.Timeout.Std() + callMargin).UnixMilli(),
 		}
 		for j := range c.members {
 			p := &c.members[j]
-			a.Members[j] = store.BeginMember{
-				Number: p.Number, Revision: p.Status.Revision, Phone: p.Message.Phone, Charges: set(p.phoneCharges())}
+			p.size = p.segments()
+			a.Members[j] = store.BeginMember{Number: p.Number, Revision: p.Status.Revision, Phone: p.Message.Phone,
+				Segments: uint8(min(p.size, math.MaxUint8)), Charges: set(p.phoneCharges())}
 		}
 		cmd.Attempts[i] = a
 	}

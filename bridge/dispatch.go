@@ -52,9 +52,7 @@ func (b *Bridge) lead(ctx context.Context) error {
 	g.Go(func() error { return b.reap(ctx) })
 	g.Go(func() error { return b.adoptEarly(ctx) })
 	g.Go(func() error { return b.yieldUnusable(ctx) })
-	if b.cfg.WhileLeading != nil {
-		g.Go(func() error { return b.cfg.WhileLeading(ctx) })
-	}
+	g.Go(func() error { return b.syncCatalogs(ctx) })
 	for _, run := range b.cfg.Leading {
 		g.Go(func() error { return run(ctx) })
 	}

@@ -93,8 +93,10 @@ func (b *Bridge) enforce(p *store.Policy) error {
 			return fmt.Errorf("policy version %d: %w", p.Version, err)
 		}
 	}
+	compiled.heed(doc, b.takeStock(doc).lacking(doc))
 	b.policy.Store(compiled)
 	b.metrics.accounts(compiled)
+	b.content.start(compiled)
 	b.passwords.retain(compiled)
 	b.reconsiderAll()
 	signal(b.renewed)

@@ -18,29 +18,35 @@ const tonInternational = 1
 // 11 digits for mainland China, country code and number without "+" for all others.
 // countryCode is that of numbers without one.
 func normalizePhone(addr string, ton uint8, countryCode string) (string, error) {
+	phone, _, err := readPhone(addr, ton, countryCode)
+	return phone, err
+}
+
+// readPhone is normalizePhone, and says whether it is a number of the mainland: there are others that read the same.
+func readPhone(addr string, ton uint8, countryCode string) (phone string, mainland bool, err error) {
 	digits, plus, ok := onlyDigits(addr)
 	if !ok {
-		return "", &smpp.StatusError{Status: smpp.StatusInvDstAdr, Err: errBadNumber}
+		return "", false, &smpp.StatusError{Status: smpp.StatusInvDstAdr, Err: errBadNumber}
 	}
 	international := plus || ton == tonInternational
 	if rest, found := strings.CutPrefix(digits, "00"); found {
-		digits, international = rest, true
+		// Who dials 00 means a country code as much as who writes a plus.
+		digits, plus, international = rest, true, true
 	}
 	if !international && countryCode != "86" {
-		digits = countryCode + strings.TrimPrefix(digits, "0")
+		digits = withCountry(digits, countryCode)
 	}
 	if rest, found := strings.CutPrefix(digits, "86"); found && isMainlandMobile(rest) {
-		return rest, nil
+		return rest, true, nil
 	}
 	// Old clients set TON international on bare mainland numbers too.
 	if isMainlandMobile(digits) && !plus && countryCode == "86" {
-		return digits, nil
+		return digits, true, nil
 	}
-	// An international number needs its country code; E.164 allows 15 digits.
-	if len(digits) < 8 || len(digits) > 15 || digits[0] == '0' || strings.HasPrefix(digits, "86") {
-		return "", &smpp.StatusError{Status: smpp.StatusInvDstAdr, Err: errBadNumber}
+	if phone, ok = abroad(digits); !ok {
+		return "", false, &smpp.StatusError{Status: smpp.StatusInvDstAdr, Err: errBadNumber}
 	}
-	return digits, nil
+	return phone, false, nil
 }
 
 // isMainlandMobile reports whether s is 1, 3 to 9, and nine more digits.

@@ -2,10 +2,8 @@ package bridge
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"smppbridge/smpp"
@@ -19,6 +17,7 @@ type planned struct {
 	ways     ways
 	from     *backlog
 	state    plannedState
+	size     int // segments, once its call is begun
 }
 
 // plannedState is what has become of a message in a round.
@@ -42,7 +41,7 @@ func (d *dispatcher) examine(pol *policy, it *store.DueItem, now time.Time) (p p
 	}
 	p, err := plan(pol, it)
 	if err != nil {
-		end.Ending, end.Err = store.EndRejected, errCodeNoTemplate
+		end.Ending, end.Err = store.EndRejected, errCodeOf(err)
 		return p, end, false
 	}
 	if p.expired(now) {
@@ -78,10 +77,13 @@ func plan(pol *policy, it *store.DueItem) (planned, error) {
 		if err != nil {
 			return planned{}, err
 		}
+		if err := acct.checkNumber(t, &p.Message); err != nil {
+			return planned{}, err
+		}
 		p.template = t
 	}
 	p.ways = acct.ways(p.template, p.Message.SignName)
-	if p.ways.routes == 0 {
+	if p.ways.routes == 0 && !acct.withdrawn(p.template.Code, p.Message.SignName) { // that may be over in a while
 		return planned{}, errNoRoute
 	}
 	return p, nil
@@ -100,33 +102,6 @@ func (p *planned) batch() int {
 		return 1
 	}
 	return max(1, p.template.class.Batch)
-}
-
-// original is the message as its ESME submitted it.
-func (p *planned) original() *Original {
-	m := &p.Message
-	o := &Original{Text: m.Text, DataCoding: m.DataCoding, Source: m.Source, ServiceType: m.ServiceType,
-		ProtocolID: m.ProtocolID, Priority: m.Priority}
-	if o.Text == "" {
-		o.Text = p.template.filled(m)
-	}
-	if m.Expires != 0 {
-		o.Expires = store.FromMillis(m.Expires)
-	}
-	return o
-}
-
-// filled is the text of a message that came as parameters of a template, as the API would have made it.
-func (t *approved) filled(m *store.Message) string {
-	var params map[string]string
-	if json.Unmarshal([]byte(m.Params), &params) != nil { // Params are made here, and valid
-		return ""
-	}
-	pairs := make([]string, 0, 2*len(params))
-	for name, value := range params {
-		pairs = append(pairs, "${"+name+"}", value)
-	}
-	return "【" + m.SignName + "】" + strings.NewReplacer(pairs...).Replace(t.Text)
 }
 
 // matchJoined decodes and matches the joined octets of a long message.

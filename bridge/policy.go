@@ -24,6 +24,9 @@ type policy struct {
 	set       *template.Set
 	longest   int // octets of a text that set can take
 	caps      []ceiling
+	doc       *configs.Policy   // what it was compiled from
+	lacking   map[string]*lacks // what accounts of Alibaba Cloud cannot send, by account
+	reconcile time.Duration     // time of day; negative: never
 }
 
 // account is one system_id with what accepting needs at hand.
@@ -37,6 +40,7 @@ type account struct {
 	statuses  []smpp.Status  // by index of charges: what the ESME is told when it does not fit
 	caps      ceilings       // what else may refuse them
 	routes    []*route       // where its messages may go, those of the lowest priority first
+	lacking   bool           // what one of them cannot send
 	quirks    receiptForm    // how its receipts look
 	incoming  incomingForm   // and its incoming messages
 	optOut    optOut         // who wants none of its messages
@@ -69,9 +73,10 @@ var shapes = map[string]store.Shape{
 // approved is a template with its class.
 type approved struct {
 	configs.Template
-	class  configs.Class
-	hours  configs.Hours
-	limits []store.Rule // per phone; empty = none
+	class   configs.Class
+	numbers numbers // what it is sent to
+	hours   configs.Hours
+	limits  []store.Rule // per phone; empty = none
 }
 
 // cst is the offset of Alibaba Cloud's clock windows (UTC+8) in ms.
@@ -101,11 +106,16 @@ func CheckPolicy(doc *configs.Policy) error {
 func compile(version uint64, doc *configs.Policy) (*policy, error) {
 	p := &policy{
 		version:   version,
+		doc:       doc,
 		accounts:  make(map[string]*account, len(doc.Accounts)),
 		templates: make(map[string]*approved, len(doc.Templates)),
 		classes:   doc.Classes,
 		routes:    make(map[string]*route, len(doc.Routes)),
 		caps:      newCeilings(doc),
+	}
+	var err error
+	if p.reconcile, err = configs.ParseTimeOfDay(doc.Reconcile); err != nil {
+		return nil, fmt.Errorf("reconcile: %w", err)
 	}
 	if err := p.addTemplates(doc); err != nil {
 		return nil, err
@@ -144,13 +154,17 @@ func (p *policy) addTemplates(doc *configs.Policy) error {
 		if err != nil {
 			return fmt.Errorf("class %s: %w", t.Class, err)
 		}
-		a := &approved{Template: t, class: class, hours: hours}
+		a := &approved{Template: t, class: class, numbers: numbersOf(&t, &class), hours: hours}
 		if t.PhoneLimit == nil || *t.PhoneLimit {
 			a.limits = phoneRules(class)
 		}
 		p.templates[t.Code] = a
 	}
-	set, err := template.New(list, doc.Signatures)
+	var options []template.SetOption
+	if doc.RefuseTraditional {
+		options = append(options, template.RefuseTraditional())
+	}
+	set, err := template.New(list, doc.Signatures, options...)
 	if err != nil {
 		return fmt.Errorf("compile templates: %w", err)
 	}

@@ -33,13 +33,15 @@ type Recipient struct {
 
 // An Original is a message as its ESME submitted it.
 type Original struct {
-	Text        string // UTF-8, the whole of it; not for logs
-	DataCoding  uint8  // as submitted; what its 0 meant the text does not show
-	Source      store.Address
-	ServiceType string
-	ProtocolID  uint8
-	Priority    uint8
-	Expires     time.Time // not worth delivering after it; zero = always
+	Text       string // UTF-8, the whole of it; not for logs
+	DataCoding uint8  // as submitted; what its 0 meant the text does not show
+
+	International string // the phone with its country code, which Phone lacks if it is of the mainland
+	Source        store.Address
+	ServiceType   string
+	ProtocolID    uint8
+	Priority      uint8
+	Expires       time.Time // not worth delivering after it; zero = always
 }
 
 // An Answer is how a call ended. Every call has one: what the API said, or that nothing is known.

@@ -79,6 +79,8 @@ func (b *Bridge) refuse(sub *submission, err error) {
 	}
 	sub.session.marks.drop(sub.message.Origin.Mark)
 	b.metrics.refusedSubmit(sub.session.account, status)
+	b.content.refused(sub.session.account, err)
+	b.log.Debug("submit refused", "system_id", sub.session.account, "status", status.String(), "err", err)
 	sub.session.Respond(sub.request, status, "", 0)
 }
 
@@ -162,8 +164,14 @@ func (a *account) fillText(msg *store.Message, m *smpp.SubmitSM, n naming) (time
 // address sets where msg goes, and what is known of it only then.
 func (a *account) address(msg *store.Message, to store.Address, scheduled string) (err error) {
 	msg.Dest = to
-	if msg.Phone, err = normalizePhone(to.Addr, to.TON, a.CountryCode); err != nil {
+	var mainland bool
+	if msg.Phone, mainland, err = readPhone(to.Addr, to.TON, a.CountryCode); err != nil {
 		return err
+	}
+	if t := a.templates[msg.TemplateCode]; t != nil { // of a part it may not be known yet
+		if err := t.numbers.check(msg.Phone, mainland); err != nil {
+			return err
+		}
 	}
 	if a.Dedupe > 0 {
 		msg.Digest, msg.DedupeFor = digest(msg, scheduled), a.Dedupe.Std().Milliseconds()
@@ -172,15 +180,20 @@ func (a *account) address(msg *store.Message, to store.Address, scheduled string
 }
 
 // fillWhole sets what the API needs of a message that came in one piece.
-func (a *account) fillWhole(msg *store.Message, payload string, n naming) (*approved, error) {
+func (a *account) fillWhole(msg *store.Message, payload string, n naming) (t *approved, err error) {
 	if n.params != nil {
-		return a.fillParams(msg, n)
+		t, err = a.fillParams(msg, n)
+	} else {
+		var text string
+		if text, err = smpp.DecodeText(msg.DataCoding, a.alphabet, payload); err != nil {
+			return nil, err
+		}
+		t, err = a.fill(msg, text, n)
 	}
-	text, err := smpp.DecodeText(msg.DataCoding, a.alphabet, payload)
 	if err != nil {
 		return nil, err
 	}
-	return a.fill(msg, text, n)
+	return t, a.checkWithdrawn(t, msg.SignName)
 }
 
 // fillPart keeps the octets of a part, and what its ESME has named, until the message is joined.

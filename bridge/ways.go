@@ -13,6 +13,7 @@ import (
 type route struct {
 	configs.Route
 	templates, signatures map[string]bool // nil = all
+	lacks                 *lacks          // nil = nothing
 }
 
 func newRoute(c *configs.Route) *route {
@@ -33,10 +34,13 @@ func setOf(names []string) map[string]bool {
 // takesTexts reports whether r sends a message's own text: one to a call.
 func (r *route) takesTexts() bool { return r.Kind == configs.KindSMPP }
 
-// has reports whether messages of a template and signature may go by r.
-func (r *route) has(code, sign string) bool {
+// offers reports whether messages of a template and signature are meant to go by r.
+func (r *route) offers(code, sign string) bool {
 	return (r.templates == nil || r.templates[code]) && (r.signatures == nil || r.signatures[sign])
 }
+
+// has reports whether they may go by r: whether its account has both, too.
+func (r *route) has(code, sign string) bool { return r.offers(code, sign) && r.lacks.has(code, sign) }
 
 // routesOf are the routes that an account goes by: those that it names, or else all that are not kept for those who
 // name them. The lowest priority is first, within it the policy's order.
