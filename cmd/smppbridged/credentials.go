@@ -33,7 +33,10 @@ func credentials(cfg map[string]configs.Credential, log *slog.Logger) (map[strin
 		m[name] = cred
 		return nil
 	}
-	for name := range cfg {
+	for name, c := range cfg {
+		if c.Source == configs.SourceSMPP { // see logins
+			continue
+		}
 		if err := open(name); err != nil {
 			return nil, err
 		}

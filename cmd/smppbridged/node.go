@@ -17,6 +17,7 @@ import (
 
 	"smppbridge/bridge"
 	"smppbridge/bridge/aliyun"
+	"smppbridge/bridge/upstream"
 	"smppbridge/cluster"
 	"smppbridge/configs"
 	"smppbridge/configs/certs"
@@ -32,10 +33,11 @@ const announceWithin = 10 * time.Second
 type options struct {
 	configs.Node
 	CallbackSecret string
-	Credentials    map[string]aliyun.Credentials // by name
-	Policy         []byte                        // seeds an empty system, or is followed
-	Paused         bool                          // start with sending paused
-	TLS            *tls.Config                   // of the TLS listener; nil: from its files
+	Credentials    map[string]aliyun.Credentials    // by name
+	Logins         map[string]*upstream.Credentials // by name, of routes of kind smpp
+	Policy         []byte                           // seeds an empty system, or is followed
+	Paused         bool                             // start with sending paused
+	TLS            *tls.Config                      // of the TLS listener; nil: from its files
 	Log            *slog.Logger
 	Now            func() time.Time // the clock of the node; nil: time.Now
 }
@@ -62,12 +64,13 @@ type node struct {
 	left     chan struct{} // closed when it has left, or has not
 	leaveErr error         // before left is closed: why it has not
 
-	store   *store.Store
-	cluster *cluster.Node
-	sender  *aliyun.Client
-	bridge  *bridge.Bridge
-	server  *smpp.Server
-	tracer  *smpptrace.Recorder
+	store    *store.Store
+	cluster  *cluster.Node
+	sender   *aliyun.Client
+	upstream *upstream.Client
+	bridge   *bridge.Bridge
+	server   *smpp.Server
+	tracer   *smpptrace.Recorder
 
 	certificates *certs.Server // nil without a TLS listener that has files
 	peers        *certs.Peers  // nil without TLS between nodes
@@ -144,21 +147,13 @@ func (n *node) openStore(context.Context) error {
 	return nil
 }
 
-func (n *node) startSender(context.Context) error {
-	c, err := aliyun.New(aliyun.Config{Log: n.log, Registerer: n.registry})
-	if err != nil {
-		return err
-	}
-	n.sender = c
-	return nil
-}
-
 func (n *node) startBridge(start context.Context) error {
 	b, err := bridge.New(bridge.Config{
 		NodeID:  n.opts.NodeID,
 		Cluster: n.cluster,
 		Store:   n.store,
-		Sender:  n.sender,
+		Sender:  senders{n.sender, n.upstream},
+		Leading: []func(context.Context) error{n.upstream.Run},
 		Session: smpp.Options{
 			EnquireLink:     n.opts.SMPP.EnquireLink.Std(),
 			ResponseTimeout: n.opts.SMPP.ResponseTimeout.Std(),
@@ -176,6 +171,7 @@ func (n *node) startBridge(start context.Context) error {
 		return err
 	}
 	n.bridge = b
+	n.upstream.Deliver(b)
 	n.cluster.Answer(subjectPause, n.answerPause)
 	n.cluster.Answer(subjectRoutes, n.answerRoutes)
 	// Its own context: sessions are drained while the bridge still works.

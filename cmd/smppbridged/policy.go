@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"smppbridge/bridge/aliyun"
-	"smppbridge/configs"
 	"smppbridge/store"
 )
 
@@ -60,28 +58,4 @@ func (n *node) putPolicy(ctx context.Context, doc []byte) error {
 	}
 	// Another node may have applied it before this one has.
 	return n.cluster.Sync(ctx)
-}
-
-// setRoutes gives the API client the routes of a policy, and what the API's answers mean.
-func (n *node) setRoutes(p *configs.Policy) error {
-	table, err := outcomeTable(p)
-	if err != nil {
-		return err
-	}
-	routes := make([]aliyun.Route, 0, len(p.Routes))
-	for _, r := range p.Routes {
-		creds := n.opts.Credentials[r.Credentials]
-		if creds == nil {
-			return fmt.Errorf("route %s: the node's configuration has no credentials %q", r.Name, r.Credentials)
-		}
-		routes = append(routes, aliyun.Route{
-			Name: r.Name, Endpoint: r.Endpoint, Plain: r.Plain, Credentials: creds,
-			Workers: r.Workers, Timeout: r.Timeout.Std(),
-		})
-	}
-	if err := n.sender.SetRoutes(routes); err != nil {
-		return err
-	}
-	n.sender.SetOutcomes(table)
-	return nil
 }

@@ -71,6 +71,9 @@ func nodeOptions(cfg *configs.Node, log *slog.Logger) (options, error) {
 		return options{}, err
 	}
 	opts.Credentials = creds
+	if opts.Logins, err = logins(cfg.Credentials); err != nil {
+		return options{}, err
+	}
 	if cfg.Policy.File != "" {
 		if opts.Policy, err = readPolicy(cfg); err != nil {
 			return options{}, err
