@@ -92,7 +92,7 @@ func TestSendNotCalled(t *testing.T) {
 		{"the machine stood still for an hour", nil, func(c *bridge.Call) { c.Before = setBy(time.Now().Add(time.Minute), -time.Hour) },
 			store.OutcomeRetry, "too_late", false},
 		{"context ended", ended, func(*bridge.Call) {}, store.OutcomeRetry, "canceled", false},
-		{"unknown route", nil, func(c *bridge.Call) { c.Route = "gone" }, store.OutcomeRetry, "no_route", true},
+		{"unknown route", nil, func(c *bridge.Call) { c.Route = "gone" }, store.OutcomeRetry, "no_route", false},
 		{"no keys", nil, func(c *bridge.Call) { c.Route = "keyless" }, store.OutcomeRetry, "no_credentials", true},
 		{"keys that are none", nil, func(c *bridge.Call) { c.Route = "zero" }, store.OutcomeRetry, "no_credentials", true},
 		{"no recipient", nil, func(c *bridge.Call) { c.Recipients = nil }, store.OutcomeRejected, "unsupported", false},

@@ -15,7 +15,7 @@ var rows = []row{
 	{codeTLS, classRetry, store.EndRejected, "097", csSysErr},
 	{codeTooLate, classRetry, store.EndRejected, "098", csSysErr},
 	{codeCanceled, classRetry, store.EndRejected, "098", csSysErr},
-	{codeNoRoute, classAccount, store.EndRejected, "098", csSysErr},
+	{codeNoRoute, classRetry, store.EndRejected, "098", csSysErr}, // a new policy took it away: nothing is wrong with its account
 	{codeNoCredentials, classAccount, store.EndRejected, "060", csSysErr},
 	{codeUnsupported, classPermanent, store.EndRejected, "034", csNumDests},
 
