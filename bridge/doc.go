@@ -29,6 +29,8 @@
 //	owner.go     which node delivers a receipt; handover.go: what another one still delivers, written.go: which answers it has written
 //	mailbox.go   one account's receipts to its receivers; outbox.go: read from the outbox, and removed when answered
 //	receiver.go  whose turn it is, and who does not answer; receipt.go: what a receipt looks like
+//	incoming.go  what phones send (MO) enters the outbox of who owns the number: incoming_owner.go; incoming_sm.go, incoming_box.go: as deliver_sm
+//	optout.go    who wants no more of an account's messages; optout_list.go: for operators
 //	operations.go  query_sm, cancel_sm, replace_sm: query.go, cancel.go, replace.go; jobs.go: whose turn it is
 //	reap.go      what waited for too long ends; what is old is purged
 //

@@ -26,6 +26,9 @@ type OptOut struct {
 	By    string // message, or operator
 }
 
+// MaskNumber is a number as operators are shown it who have not asked for whole ones.
+func MaskNumber(number string) string { return maskNumber(number) }
+
 // optOutRead is how many records are read at a time.
 const optOutRead = 1000
 

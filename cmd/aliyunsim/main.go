@@ -33,6 +33,7 @@ func main() {
 type options struct {
 	listen      []string
 	reportURL   string
+	incomingURL string
 	key, secret string
 	registry    string
 	seed        uint64
@@ -59,6 +60,7 @@ func command() *cobra.Command {
 	f := c.Flags()
 	f.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:18080"}, "addresses to listen on: endpoints of one API")
 	f.StringVar(&o.reportURL, "report-url", "", "URL that delivery reports are pushed to (none: not pushed)")
+	f.StringVar(&o.incomingURL, "incoming-url", "", "URL that incoming messages are pushed to (none: not pushed)")
 	f.StringVar(&o.key, "key", "sim-key", "AccessKey id of the built-in account")
 	f.StringVar(&o.secret, "secret", "sim-secret", "AccessKey secret of the built-in account")
 	f.StringVar(&o.registry, "registry", "", "JSON file with accounts and outcomes in place of the built-in account")
@@ -122,7 +124,7 @@ func (o options) config() (aliyunsim.Config, error) {
 		}
 		cfg.Accounts, cfg.Outcomes = r.Accounts, r.Outcomes
 	}
-	cfg.ReportURL, cfg.Reports.Delay = o.reportURL, o.reportDelay
+	cfg.ReportURL, cfg.Reports.Delay, cfg.IncomingURL = o.reportURL, o.reportDelay, o.incomingURL
 	cfg.Seed, cfg.TLS, cfg.LedgerLimit, cfg.Limits.Off = o.seed, o.tls, o.ledgerLimit, o.noLimits
 	if cfg.QPS = map[string]int{"*": o.qps}; o.qps == 0 {
 		cfg.QPS = nil

@@ -34,6 +34,7 @@ func (n *node) startAdmin(context.Context) error {
 	mux.HandleFunc("POST /v1/resume", n.started(n.setPause(pauseOff)))
 	n.handleTrace(mux)
 	n.handleCluster(mux)
+	n.handleOptOuts(mux)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)

@@ -262,7 +262,7 @@ func TestPushedReport(t *testing.T) {
 		{"a wrong secret", "/callback/a-secret-of-callback/smsreport", "[" + report + "]", http.StatusNotFound},
 		{"no secret", "/callback//smsreport", "[" + report + "]", http.StatusNotFound},
 		{"another path", right + "/other", "[" + report + "]", http.StatusNotFound},
-		{"an incoming message", right + "/smsup", "[" + report + "]", http.StatusServiceUnavailable},
+		{"a report for a message", right + "/smsup", "[" + report + "]", http.StatusBadRequest},
 		{"no JSON", right + "/smsreport", "hello, private", http.StatusBadRequest},
 		{"nothing", right + "/smsreport", "", http.StatusBadRequest},
 		{"half of it", right + "/smsreport", "[" + report[:40], http.StatusBadRequest},

@@ -101,6 +101,7 @@ func dev(ctx context.Context, f devFlags, out io.Writer) error {
 		return unlessStopped(ctx, err)
 	}
 	sim.SetReportURL(fmt.Sprintf("http://%s/callback/%s/smsreport", n.callbackAddr, opts.CallbackSecret))
+	sim.SetIncomingURL(fmt.Sprintf("http://%s/callback/%s/smsup", n.callbackAddr, opts.CallbackSecret))
 	printDevHelp(out, n, sim.addr, fingerprint)
 	return n.wait(ctx)
 }

@@ -100,6 +100,7 @@ func playWhenFree(ctx context.Context, f devFlags, log *slog.Logger) {
 		sim, err := startSimulator(ctx, f.sim, log)
 		if err == nil {
 			sim.SetReportURL(fmt.Sprintf("http://%s/callback/%s/smsreport", f.callback, devCallbackSecret))
+			sim.SetIncomingURL(fmt.Sprintf("http://%s/callback/%s/smsup", f.callback, devCallbackSecret))
 			<-ctx.Done()
 			sim.stop()
 			return

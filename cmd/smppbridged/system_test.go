@@ -224,6 +224,7 @@ type client struct {
 	*smpptest.ESME
 	t        *testing.T
 	receipts []got // in the order of arrival
+	incoming []*smpp.DeliverSM
 }
 
 // got is a receipt as it came.
@@ -272,6 +273,11 @@ func (c *client) take() (smpp.Header, smpp.PDU) {
 	h, p := c.Next()
 	switch p := p.(type) {
 	case *smpp.DeliverSM:
+		if p.ESMClass&smpp.ESMClassReceipt == 0 {
+			c.incoming = append(c.incoming, p)
+			c.Respond(h.Sequence, smpp.StatusOK, &smpp.DeliverSMResp{})
+			break
+		}
 		r, err := smpp.ParseReceipt(p.ShortMessage, time.UTC)
 		if err != nil {
 			c.t.Fatalf("deliver_sm is not a receipt: %v", err)

@@ -11,6 +11,7 @@
 //	smppctl routes
 //	smppctl outcomes
 //	smppctl trace --system-id bank-otp --for 60s
+//	smppctl optout list --account bank-promo
 //	smppctl cluster status
 //
 // It exits with 0 if what it was asked for is so, and with 1 if not: a faulty file, a text without a template, a
@@ -47,7 +48,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newRoutes(), newOutcomes(), newTrace(), newCluster(), newVersion())
+	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newRoutes(), newOutcomes(), newTrace(), newOptOut(), newCluster(), newVersion())
 	return root
 }
 

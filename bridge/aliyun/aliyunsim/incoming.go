@@ -21,7 +21,9 @@ type SmsUp struct {
 	SendTime string `json:"send_time,omitempty"` // as the API spells times; empty means now
 	// SequenceID is given out where it is 0. One that is named twice is the API offering the same message again.
 	SequenceID int64 `json:"sequence_id,omitempty"`
-	// State is how far it has come; set by the Server.
+	// Queue is the message queue that it goes into in the place of a push; empty means that it is pushed.
+	Queue string `json:"queue,omitempty"`
+	// State is how far it has come; set by the Server. In a queue it counts as pushed.
 	State State `json:"state"`
 }
 
@@ -80,11 +82,11 @@ func newUps(cfg Config) *ups {
 	return u
 }
 
-// add takes messages in and has them pushed.
-func (u *ups) add(list []SmsUp) []SmsUp {
+// add takes messages in and has them pushed, but for those that enqueue takes.
+func (u *ups) add(list []SmsUp, enqueue func(queue string, body []byte) error) ([]SmsUp, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	var all []*SmsUp
+	var all, pushed []*SmsUp
 	for i := range list {
 		m := list[i]
 		m.State = StatePending
@@ -95,14 +97,21 @@ func (u *ups) add(list []SmsUp) []SmsUp {
 			m.SequenceID = u.next
 		}
 		u.next = max(u.next, m.SequenceID+1)
+		if m.Queue == "" {
+			pushed = append(pushed, &m)
+		} else if err := enqueue(m.Queue, m.appendJSON(nil)); err != nil {
+			return nil, err
+		} else {
+			m.State = StatePushed
+		}
 		all = append(all, &m)
 	}
 	u.list = append(u.list, all...)
-	for some := range slices.Chunk(all, u.cfg.Batch) {
+	for some := range slices.Chunk(pushed, u.cfg.Batch) {
 		u.queue.push(time.Now(), upBatch{list: some})
 	}
 	u.poke()
-	return u.copy(all)
+	return u.copy(all), nil
 }
 
 // copy is list as it is now; mu is held.
@@ -202,14 +211,15 @@ func (m *SmsUp) appendJSON(b []byte) []byte {
 
 var errNoUp = errors.New("an incoming message has a phone_number and a dest_code")
 
-// Receive plays phones that send texts to the API's numbers, and returns these as they are pushed.
+// Receive plays phones that send texts to the API's numbers, and returns these as they are pushed or queued. An error says
+// what is wrong with one of them; those behind it are not taken.
 func (s *Server) Receive(list ...SmsUp) ([]SmsUp, error) {
 	for i := range list {
 		if list[i].Phone == "" || list[i].DestCode == "" {
 			return nil, errNoUp
 		}
 	}
-	return s.ups.add(list), nil
+	return s.ups.add(list, s.Enqueue)
 }
 
 // Incoming returns all that Receive was given, and how far it has come.

@@ -124,3 +124,18 @@ func TestIncomingControl(t *testing.T) {
 		}
 	})
 }
+
+// TestIncomingQueued: a message may go into a queue in the place of a push; one for a queue that is not there is refused.
+func TestIncomingQueued(t *testing.T) {
+	s := newServer(t, func(c *Config) { c.Accounts[0].UpQueue = "Alicom-Queue-1-SmsUp" })
+	got, err := s.Receive(SmsUp{Phone: "13900000001", DestCode: "1069", Queue: "Alicom-Queue-1-SmsUp"})
+	if err != nil || len(got) != 1 || got[0].State != StatePushed {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if n := s.Queues()["Alicom-Queue-1-SmsUp"].Put; n != 1 {
+		t.Errorf("%d messages in the queue, want 1", n)
+	}
+	if _, err := s.Receive(SmsUp{Phone: "13900000001", DestCode: "1069", Queue: "another"}); err == nil || len(s.Incoming()) != 1 {
+		t.Errorf("another queue: %v, %d messages", err, len(s.Incoming()))
+	}
+}
