@@ -123,9 +123,9 @@ func TestDaysCountOnce(t *testing.T) {
 		{"sent twice", func(h *harness, n Number, id AttemptID) {
 			uncertain(h, id)
 			found(h, n, FoundItem{Retry: true, DueAt: h.now})
-			accepted(h, h.call("main", "SMS_1", n))
+			accepted(h, h.call("other", "SMS_1", n))
 			report(h, n, id) // of the one that was thought unsent
-		}, []DayCount{day(DayCount{Sent: 2, Delivered: 1})}},
+		}, []DayCount{day(DayCount{Sent: 1, Delivered: 1}), {Day: "20260301", Route: "other", Template: "SMS_1", Sent: 1, Segments: 3}}},
 		{"found after a recovery", func(h *harness, n Number, id AttemptID) {
 			accepted(h, id)
 			recovered(h)
