@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,7 +30,8 @@ func (b *Bridge) judgeHeld(ctx context.Context, it *store.DueItem, a *store.Atte
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err != nil {
+	unasked := errors.Is(err, ErrCannotAsk)
+	if err != nil && !unasked {
 		b.log.InfoContext(ctx, "query of a held message", "message_id", it.Number.String(), "err", err)
 	}
 	age := b.ages.since(store.FromMillis(recovered))
@@ -39,9 +41,11 @@ func (b *Bridge) judgeHeld(ctx context.Context, it *store.DueItem, a *store.Atte
 	switch {
 	case found.Known && found.Final:
 		v.reports = append(v.reports, reportFound(it, a, found))
-	case (own || !found.Known && err == nil) && a.BizID != "": // its call is known and was made: its report may still come
+	case (own || !found.Known && (err == nil || unasked)) && a.BizID != "": // its call is known and was made: its report may still come
 		item.Sent, item.DueAt = true, b.now().Add(nextPoll(b.ages.since(store.FromMillis(a.Begun)))).UnixMilli()
 		v.found = append(v.found, item)
+	case unasked && !found.Known:
+		b.judgeUnasked(it, age, v)
 	default: // also what is known by a lost OutId: a report of it would match nothing
 		b.judgeOpen(it, age, reply{err == nil, found.Known}, v)
 	}
@@ -49,7 +53,8 @@ func (b *Bridge) judgeHeld(ctx context.Context, it *store.DueItem, a *store.Atte
 }
 
 // findHeld looks for the message among what was sent to its phone; own says that it was found under its
-// own attempt. An error means that what was not found may be there.
+// own attempt. An error means that what was not found may be there: ErrCannotAsk, that it may have gone by a route on which
+// nobody will ever know.
 func (b *Bridge) findHeld(ctx context.Context, it *store.DueItem, a *store.Attempt) (found Found, own bool, err error) {
 	pol := b.policy.Load()
 	routes := slices.Sorted(maps.Keys(pol.routes))
@@ -57,13 +62,20 @@ func (b *Bridge) findHeld(ctx context.Context, it *store.DueItem, a *store.Attem
 		routes = append(routes, a.Route)
 	}
 	m := it.Message
-	if acct := pol.accounts[m.Account]; m.TemplateCode == "" && acct != nil {
+	acct := pol.accounts[m.Account]
+	if m.TemplateCode == "" && acct != nil {
 		_, _ = acct.matchJoined(&m) // without a match no node has sent it
 	}
+	var unasked error
 	since := store.FromMillis(min(a.Begun, it.Status.AcceptedAt))
 	for _, route := range routes {
 		sent, err := b.cfg.Sender.Sent(ctx, route, m.Phone, since, time.Time{})
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrCannotAsk):
+			if acct == nil || route == a.Route || acct.goesBy(route) {
+				unasked = err
+			}
+		case err != nil:
 			return found, own, err
 		}
 		for i := range sent {
@@ -81,7 +93,7 @@ func (b *Bridge) findHeld(ctx context.Context, it *store.DueItem, a *store.Attem
 			}
 		}
 	}
-	return found, own, nil
+	return found, own, unasked
 }
 
 // carries reports whether an SMS is of a message's template and has its parameters in its text. Spaces do

@@ -13,18 +13,26 @@ import (
 )
 
 // Sent implements Sender: nothing was ever sent by others. TestHeld plays an API that shows more.
-func (a *api) Sent(context.Context, string, string, time.Time, time.Time) ([]SentSMS, error) { return nil, nil }
+func (a *api) Sent(context.Context, string, string, time.Time, time.Time) ([]SentSMS, error) {
+	return nil, nil
+}
 
 // A lostAPI shows what a lost node has sent, on one route.
 type lostAPI struct {
 	*api
 	asked atomic.Int32
 	sent  func(asked int32) ([]SentSMS, error)
+	mute  string // a route that cannot be asked
 }
 
 // Sent implements Sender.
 func (a *lostAPI) Sent(_ context.Context, route, _ string, _, _ time.Time) ([]SentSMS, error) {
-	if route != "main" {
+	switch route {
+	case a.mute:
+		a.asked.Add(1)
+		return nil, ErrCannotAsk
+	case "main":
+	default:
 		return nil, nil
 	}
 	return a.sent(a.asked.Add(1))
@@ -177,5 +185,37 @@ func TestCarries(t *testing.T) {
 		if got := s.carries(&store.Message{TemplateCode: tt.template, Params: tt.params}); got != tt.want {
 			t.Errorf("%d: %s: carries %t, want %t", i, fmt.Sprint(tt), got, tt.want)
 		}
+	}
+}
+
+// TestHeldOnUnaskedRoute: what a lost node may have sent by a route that cannot be asked is not sent again, whatever its class
+// says, and reported as unknown; a route that it cannot have gone by does not matter.
+func TestHeldOnUnaskedRoute(t *testing.T) {
+	for _, tt := range []struct {
+		mute  string
+		calls int
+		want  store.State
+	}{{"main", 0, store.StateFinal}, {"slow", 1, store.StateSent}} {
+		t.Run(tt.mute, func(t *testing.T) {
+			lost := &lostAPI{mute: tt.mute, sent: func(int32) ([]SentSMS, error) { return nil, nil }}
+			inRig(t, func(t *testing.T, r *rig) {
+				r.node.decide(first[*store.Begin](refused, 1<<30))
+				n := r.bind("any", smpp.Transmitter).accepted("hellothere")
+				r.recover()
+				r.node.decide(nil)
+				r.jump(24, 10*time.Second)
+				if st := r.status(n); st.State != store.StateUncertain {
+					t.Errorf("four minutes after the recovery it is %v, want uncertain", st.State)
+				}
+				r.jump(32, 30*time.Second)
+				if st, calls := r.status(n), len(r.api.called()); st.State != tt.want || calls != tt.calls ||
+					tt.want == store.StateFinal && st.Ending != store.EndUnknown {
+					t.Errorf("after %d calls it is %v with ending %d, want %v after %d", calls, st.State, st.Ending, tt.want, tt.calls)
+				}
+			}, func(c *Config) {
+				lost.api = c.Sender.(*api)
+				c.Sender = lost
+			})
+		})
 	}
 }

@@ -100,7 +100,9 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 		return ctx.Err()
 	}
 	if errors.Is(err, ErrCannotAsk) {
-		b.judgeUnasked(it, begun, v)
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		b.judgeUnasked(it, b.ages.since(begun), v)
 		return nil
 	}
 	if err != nil {
@@ -158,12 +160,9 @@ func (b *Bridge) judgeUnknown(it *store.DueItem, age time.Duration, asked bool, 
 }
 
 // judgeUnasked decides about a message whose route cannot be asked. It is not sent again: that nothing came of the attempt
-// nobody can say. It waits for a late answer, or a report, and then ends as unknown.
-func (b *Bridge) judgeUnasked(it *store.DueItem, begun time.Time, v *verdict) {
-	age, patience := b.ages.since(begun), v.policy.classOf(it).ResendAfter.Std()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if left := patience - age; left > 0 {
+// nobody can say. It waits for a late answer, or a report, and then ends as unknown. v.mu is held.
+func (b *Bridge) judgeUnasked(it *store.DueItem, age time.Duration, v *verdict) {
+	if left := v.policy.classOf(it).ResendAfter.Std() - age; left > 0 {
 		v.found = append(v.found, store.FoundItem{
 			Number: it.Number, Revision: it.Status.Revision, DueAt: b.now().Add(left).UnixMilli()})
 		return

@@ -17,6 +17,7 @@ classes:
 templates:
   - {code: SMS_1, class: many, text: "${content}", phone_limit: false, vars: {content: {kind: free, max: 500}}}
   - {code: SMS_2, class: many, text: "码${code}到${name}", phone_limit: false}
+  - {code: SMS_3, class: many, numbers: international, text: "外${content}"}
 routes:
   - {name: centre, kind: smpp, endpoint: "127.0.0.1:1", workers: 4, credentials: centre, qps: 1000, smpp: {signature: front}}
   - {name: api, endpoint: "127.0.0.1:2", workers: 4, qps: 1000, priority: 1}
@@ -56,7 +57,9 @@ func TestTextsGoAsSubmitted(t *testing.T) {
 				m.ShortMessage, m.DataCoding, m.SourceAddr, m.SourceAddrTON = "gr\xfc\xdfe", 0, "SUTONG", 5
 			}, "grüße", "8613900000000"},
 			{"abroad", func(m *smpp.SubmitSM) { m.DestinationAddr, m.DestAddrTON = "+85261234567", 1 }, "text", "85261234567"},
-			{"reads like one of the mainland", func(m *smpp.SubmitSM) { m.DestinationAddr = "+13105550123" }, "text", "13105550123"},
+			{"reads like one of the mainland", func(m *smpp.SubmitSM) {
+				m.ShortMessage, m.DataCoding, m.DestinationAddr = "\x59\x16\x00x", smpp.DataCodingUCS2, "+13105550123"
+			}, "外x", "13105550123"},
 			{"parameters of a template", func(m *smpp.SubmitSM) {
 				m.ShortMessage = ""
 				m.TLVs = m.TLVs.With(tagTemplateCode, "SMS_2").With(tagTemplateParam, `{"code":"4711","name":"${code}"}`)

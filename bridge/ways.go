@@ -93,6 +93,11 @@ func (w ways) each() iter.Seq[*route] {
 	}
 }
 
+// goesBy reports whether a's messages may go by the route of that name.
+func (a *account) goesBy(name string) bool {
+	return slices.ContainsFunc(a.routes, func(r *route) bool { return r.Name == name })
+}
+
 // goesBy reports whether one of w is the route of that name.
 func (w ways) goesBy(name string) bool {
 	for r := range w.each() {
