@@ -72,6 +72,9 @@ type node struct {
 	server   *smpp.Server
 	tracer   *smpptrace.Recorder
 
+	queues     *aliyun.Queues
+	queuesRead []configs.Queue // what they were set to; only the bridge's loading of policies touches it
+
 	certificates *certs.Server // nil without a TLS listener that has files
 	peers        *certs.Peers  // nil without TLS between nodes
 
@@ -153,7 +156,7 @@ func (n *node) startBridge(start context.Context) error {
 		Cluster: n.cluster,
 		Store:   n.store,
 		Sender:  senders{n.sender, n.upstream},
-		Leading: []func(context.Context) error{n.upstream.Run},
+		Leading: []func(context.Context) error{n.upstream.Run, n.readQueues},
 		Session: smpp.Options{
 			EnquireLink:     n.opts.SMPP.EnquireLink.Std(),
 			ResponseTimeout: n.opts.SMPP.ResponseTimeout.Std(),

@@ -58,16 +58,19 @@ func logins(cfg map[string]configs.Credential) (map[string]*upstream.Credentials
 	return m, nil
 }
 
-// startSender makes the clients of both kinds of routes, without routes.
+// startSender makes the clients of both kinds of routes, without routes, and the reader of queues, without queues.
 func (n *node) startSender(context.Context) (err error) {
 	if n.sender, err = aliyun.New(aliyun.Config{Log: n.log, Registerer: n.registry}); err != nil {
+		return err
+	}
+	if n.queues, err = aliyun.NewQueues(n.log, n.registry); err != nil {
 		return err
 	}
 	n.upstream, err = upstream.New(upstream.Config{Log: n.log, Registerer: n.registry, Now: n.cluster.Now})
 	return err
 }
 
-// setRoutes gives the clients the routes of a policy, and what the API's answers mean.
+// setRoutes gives the clients the routes of a policy, and what the API's answers mean, and has its queues read.
 func (n *node) setRoutes(p *configs.Policy) error {
 	table, err := outcomeTable(p)
 	if err != nil {
@@ -100,5 +103,5 @@ func (n *node) setRoutes(p *configs.Policy) error {
 		return err
 	}
 	n.sender.SetOutcomes(table)
-	return nil
+	return n.setQueues(p)
 }
