@@ -64,13 +64,14 @@ type node struct {
 	left     chan struct{} // closed when it has left, or has not
 	leaveErr error         // before left is closed: why it has not
 
-	store    *store.Store
-	cluster  *cluster.Node
-	sender   *aliyun.Client
-	upstream *upstream.Client
-	bridge   *bridge.Bridge
-	server   *smpp.Server
-	tracer   *smpptrace.Recorder
+	store      *store.Store
+	cluster    *cluster.Node
+	sender     *aliyun.Client
+	upstream   *upstream.Client
+	bridge     *bridge.Bridge
+	reconciler *bridge.Reconciler
+	server     *smpp.Server
+	tracer     *smpptrace.Recorder
 
 	queues     *aliyun.Queues
 	queuesRead []configs.Queue // what they were set to; only the bridge's loading of policies touches it
@@ -156,7 +157,7 @@ func (n *node) startBridge(start context.Context) error {
 		Cluster: n.cluster,
 		Store:   n.store,
 		Sender:  senders{n.sender, n.upstream},
-		Leading: []func(context.Context) error{n.upstream.Run, n.readQueues},
+		Leading: []func(context.Context) error{n.upstream.Run, n.readQueues, n.reconcileLeading},
 		Session: smpp.Options{
 			EnquireLink:     n.opts.SMPP.EnquireLink.Std(),
 			ResponseTimeout: n.opts.SMPP.ResponseTimeout.Std(),
@@ -174,6 +175,7 @@ func (n *node) startBridge(start context.Context) error {
 		return err
 	}
 	n.bridge = b
+	n.reconciler = bridge.NewReconciler(b, n.sender, n.registry)
 	n.upstream.Deliver(b)
 	n.cluster.Answer(subjectPause, n.answerPause)
 	n.cluster.Answer(subjectRoutes, n.answerRoutes)

@@ -10,6 +10,7 @@
 //	smppctl status
 //	smppctl routes
 //	smppctl outcomes
+//	smppctl reconcile 20261120
 //	smppctl trace --system-id bank-otp --for 60s
 //	smppctl optout list --account bank-promo
 //	smppctl cluster status
@@ -48,7 +49,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newRoutes(), newOutcomes(), newTrace(), newOptOut(), newCluster(), newVersion())
+	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newRoutes(), newOutcomes(), newTrace(), newReconcile(), newOptOut(), newCluster(), newVersion())
 	return root
 }
 
