@@ -150,15 +150,19 @@ func (b *Bridge) braked(kind, name string) error {
 	return &smpp.StatusError{Status: smpp.StatusThrottled, Err: errBraked}
 }
 
-// Brakes lists what is stopped, in order of kind and name.
-func (b *Bridge) Brakes() []Brake {
-	list := slices.Clone(b.brakes.Load().list)
+// Brakes lists what is stopped by this node's state, in order of kind and name.
+func (b *Bridge) Brakes() ([]Brake, error) {
+	now, err := b.loadBrakes()
+	if err != nil {
+		return nil, err
+	}
+	list := slices.Clone(now.list)
 	for i := range list {
 		if list[i].Kind == BrakeAccount {
 			list[i].Waiting = b.waiting(list[i].Name)
 		}
 	}
-	return list
+	return list, nil
 }
 
 // waiting counts the messages of an account that are to be sent, now or later.

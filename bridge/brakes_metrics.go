@@ -32,7 +32,11 @@ func (f *brakeFigures) Collect(ch chan<- prometheus.Metric) {
 		{BrakeTemplate, BrakeHold}: 0, {BrakeTemplate, BrakeRefuse}: 0, {BrakeRoute, BrakeHold}: 0,
 	}
 	waiting := 0
-	for _, x := range f.b.Brakes() {
+	list, err := f.b.Brakes()
+	if err != nil { // the store is closing
+		return
+	}
+	for _, x := range list {
 		if _, known := counts[[2]string{x.Kind, x.Mode}]; known {
 			counts[[2]string{x.Kind, x.Mode}]++
 		}

@@ -59,7 +59,7 @@ func TestBrakeOfAccount(t *testing.T) {
 		if got := testutil.ToFloat64(r.metrics.rounds) - rounds; got > 75 {
 			t.Errorf("%d rounds in a minute in which nothing could go", int(got))
 		}
-		if list := r.Brakes(); len(list) != 1 || list[0].Waiting != len(numbers) || list[0].Name != "any" || list[0].By != "ops" ||
+		if list, err := r.Brakes(); err != nil || len(list) != 1 || list[0].Waiting != len(numbers) || list[0].Name != "any" || list[0].By != "ops" ||
 			list[0].Reason != "test" || list[0].At.IsZero() {
 			t.Errorf("brakes %+v", list)
 		}
@@ -240,7 +240,7 @@ func TestBrakeThatCannotBe(t *testing.T) {
 		if was, err := r.ReleaseBrake(t.Context(), BrakeAccount, "any"); was || err != nil {
 			t.Errorf("what was not stopped: %v, %v", was, err)
 		}
-		if got := r.Brakes(); len(got) != 0 {
+		if got, err := r.Brakes(); err != nil || len(got) != 0 {
 			t.Errorf("brakes %+v", got)
 		}
 	})

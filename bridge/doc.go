@@ -11,6 +11,7 @@
 //	submit.go    SubmitSM: text, template, number, validity; what cannot be sent is refused here
 //	fields.go    what else a submit asks for; named.go: a template that it names; digest.go: whether it repeats one
 //	multi.go     submit_multi: one such decision for each destination
+//	caps.go      caps of the policy: what an Accept is charged beside what its account costs
 //	queue.go     what waits to be accepted, bounded: where it is full sessions are not read
 //	accept.go    groups of submissions become Accept commands; then submit_sm_resp
 //	lines.go     whose turn it is to be in the next group
@@ -19,6 +20,7 @@
 //	backlog.go   what an account has due is read, and what cannot go now is not read again before it may; sweep.go: it expires
 //	plan.go      template and ways of a due message; ways.go: by which routes it may go, and which one it is given
 //	batch.go     messages that share a call, and when they wait for each other
+//	brakes.go    accounts, templates and routes that operators have stopped; dryrun.go: accounts that do everything but call
 //	exit.go      how many calls a route may have, its pace under its qps; rate.go: slower after it was throttled
 //	circuit.go   a route that fails rests; halfopen.go: which message tries whether it is well; learn.go: what answers say of it
 //	governor.go  sending gives way to accepting
@@ -32,6 +34,7 @@
 //	incoming.go  what phones send (MO) enters the outbox of who owns the number: incoming_owner.go; incoming_sm.go, incoming_box.go: as deliver_sm
 //	optout.go    who wants no more of an account's messages; optout_list.go: for operators
 //	operations.go  query_sm, cancel_sm, replace_sm: query.go, cancel.go, replace.go; jobs.go: whose turn it is
+//	cancel_many.go  what operators end in bulk; uncertain.go: what nobody knows of
 //	reap.go      what waited for too long ends; what is old is purged
 //
 // policy.go compiles the policy, inforce.go puts it into force, sender.go is the contract with the API's client, where.go and
@@ -45,7 +48,7 @@
 // it delivers, and those that ask silent sessions whether they live (takeover.go, 256 for an account at most); the
 // keeper of the door (refused.go), and that of the binds (rebind.go), which at times has 64 proposals under way; 129 that carry
 // out operations (operations.go); who answers submits that
-// waited for the API (ack.go), and at times one that moves the state's clock for it; the follower of the policy;
+// waited for the API (ack.go), and at times one that moves the state's clock for it; the followers of the policy and of the brakes;
 // and, while this node leads, the dispatcher with one goroutine for each running call
 // (bounded by the routes' workers), its recorder of outcomes, who ends what has waited for too long (sweep.go), the resolver, the reaper, who looks at early reports (early.go),
 // and who hands over where the policy is not usable (inforce.go).

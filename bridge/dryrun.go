@@ -43,7 +43,7 @@ func (s dryRun) Find(ctx context.Context, route, outID, phone string, begun time
 	if route != configs.RouteDryRun {
 		return s.Sender.Find(ctx, route, outID, phone, begun)
 	}
-	return Found{Known: true, Final: true, Ending: store.EndDelivered, Err: errDelivered, DoneAt: begun}, nil
+	return Found{Known: true, Final: true, Ending: store.EndDelivered, Err: errDelivered, Code: codeDryRun, DoneAt: begun}, nil
 }
 
 // Sent implements Sender.
@@ -68,7 +68,7 @@ func (d *dispatcher) reportDry(ctx context.Context, batch []ended) error {
 			m := &e.call.members[j]
 			cmd.Reports = append(cmd.Reports, store.DeliveryReport{
 				Number: m.Number, Attempt: e.outcome.Attempt, BizID: e.outcome.BizID, Phone: m.Message.Phone,
-				Ending: store.EndDelivered, Err: errDelivered, DoneAt: now,
+				Ending: store.EndDelivered, Err: errDelivered, Code: codeDryRun, DoneAt: now,
 			})
 		}
 	}

@@ -52,6 +52,9 @@ func TestDryRun(t *testing.T) {
 			if st.State != store.StateFinal || st.Ending != store.EndDelivered || st.Tries != 1 {
 				t.Errorf("%s: %+v", account, st)
 			}
+			if m, _, err := r.store.Lookup(n); err != nil || m.Code != codeDryRun {
+				t.Errorf("%s: code %q (%v)", account, m.Code, err)
+			}
 			if a, err := r.store.Attempt(st.Attempt); err != nil || a.Route != configs.RouteDryRun || a.BizID == "" {
 				t.Errorf("%s: attempt %+v (%v)", account, a, err)
 			}

@@ -33,6 +33,7 @@ func (n *node) startAdmin(context.Context) error {
 	mux.HandleFunc("POST /v1/pause", n.started(n.setPause(pauseOn)))
 	mux.HandleFunc("POST /v1/resume", n.started(n.setPause(pauseOff)))
 	n.handleReconcile(mux)
+	n.handleBrakes(mux)
 	n.handleTrace(mux)
 	n.handleCluster(mux)
 	n.handleOptOuts(mux)

@@ -9,6 +9,10 @@
 //	smppctl where 000000002a
 //	smppctl status
 //	smppctl routes
+//	smppctl uncertain
+//	smppctl pause account bank-otp --refuse --reason "codes leak"
+//	smppctl brakes
+//	smppctl cancel --account bank-otp
 //	smppctl outcomes
 //	smppctl reconcile 20261120
 //	smppctl trace --system-id bank-otp --for 60s
@@ -49,7 +53,8 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newRoutes(), newOutcomes(), newTrace(), newReconcile(), newOptOut(), newCluster(), newVersion())
+	root.AddCommand(newHashPassword(), newConfig(), newPolicy(), newTemplate(), newSend(), newWhere(), newStatus(), newRoutes(), newUncertain(), newPause(), newResume(), newBrakes(), newCancel(),
+		newOutcomes(), newTrace(), newReconcile(), newOptOut(), newCluster(), newVersion())
 	return root
 }
 
