@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"time"
 
 	"smppbridge/bridge/aliyun/aliyunsim"
@@ -18,6 +20,7 @@ const (
 	mixResendAfter = "8s"            // longer than a message that was sent may be unlisted
 	mixDrain       = 4 * time.Minute // the messages' validity, the last queries, and a route's longest rest
 	mixLeast       = 0.7             // of what was accepted ends with DELIVRD; were everything to expire, nothing would be lost or doubled
+	mixShort       = time.Minute     // in a mix this short all reports come at last: who waits for one asks after two minutes
 	mixTurnLeast   = 3 * time.Second // the faults are others every
 	mixTurnMost    = 7 * time.Second
 )
@@ -57,8 +60,13 @@ func mix(ctx context.Context, r *round) error {
 	over := time.Now().Add(r.span)
 	var err error
 	for err == nil && time.Now().Before(over) {
-		if err = a.misbehave(r.random); err == nil {
+		if err = a.misbehave(r.random, r.span > mixShort); err == nil {
 			err = pause(ctx, mixTurnLeast+rand.N(mixTurnMost-mixTurnLeast))
+		}
+	}
+	for _, n := range r.cluster.nodes { // for who looks at how they fared
+		if b, askErr := n.get(ctx, "/metrics"); askErr == nil {
+			_ = os.WriteFile(filepath.Join(r.cluster.dir, n.id+".metrics"), b, 0o600)
 		}
 	}
 	return errors.Join(err, a.behave())
@@ -73,8 +81,11 @@ func (a *api) behave() error {
 }
 
 // misbehave chooses what goes wrong for a while.
-func (a *api) misbehave(random *rand.Rand) error {
+func (a *api) misbehave(random *rand.Rand, lose bool) error {
 	faults := append(callFaults(), reportFaults()...)
+	if lose {
+		faults = append(faults, aliyunsim.Fault{Kind: aliyunsim.FaultReportLose, Probability: 0.01})
+	}
 	if random.IntN(2) == 0 {
 		faults = append(bursts(random), faults...)
 	}

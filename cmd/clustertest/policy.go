@@ -81,8 +81,8 @@ templates:
   - {code: SMS_100000014, class: mix-advert, text: "${content}，拒收请回复R", phone_limit: false, vars: {content: {kind: free, max: 1000}}}
 routes:
   - {name: sim, kind: dysmsapi, endpoint: "SIM", plain: true, qps: QPS, workers: 32, timeout: 2s}
-  - {name: mix-a, kind: dysmsapi, endpoint: "FIRST", plain: true, qps: 350, workers: 64, timeout: 2s, account: mix-a, only_named: true, weight: 2}
-  - {name: mix-b, kind: dysmsapi, endpoint: "SECOND", plain: true, qps: 350, workers: 64, timeout: 2s, credentials: second, only_named: true}
+  - {name: mix-a, kind: dysmsapi, endpoint: "FIRST", plain: true, qps: 350, query_qps: 200, workers: 64, timeout: 2s, account: mix-a, only_named: true, weight: 2}
+  - {name: mix-b, kind: dysmsapi, endpoint: "SECOND", plain: true, qps: 350, query_qps: 200, workers: 64, timeout: 2s, credentials: second, only_named: true}
 accounts:
   - {system_id: notice, password_hash: "HASH", binds: 100, sign_name: 阿里云测试, templates: [SMS_100000003]}
   - {system_id: pair, password_hash: "HASH", binds: 100, sign_name: 阿里云测试, templates: [SMS_100000003]}
