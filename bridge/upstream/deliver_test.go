@@ -130,8 +130,7 @@ func TestAnsweredAfterCommit(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inRig(t, func(t *testing.T, r *rig) {
 				pass(time.Second)
-				gate := make(chan struct{})
-				r.sink.gate, r.sink.err = gate, tt.err
+				gate := r.sink.holds(tt.err)
 				r.centre.last().send(smpp.StatusOK, 41, tt.m)
 				pass(3 * time.Second)
 				if n := len(r.centre.answered()); n != 0 {
@@ -217,8 +216,7 @@ func TestUnreadable(t *testing.T) {
 func TestFloodOfReceipts(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		pass(time.Second)
-		gate := make(chan struct{})
-		r.sink.gate = gate
+		gate := r.sink.holds(nil)
 		const n = deliveriesMost + commitMost + 200
 		w := r.centre.last()
 		for i := range n {

@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"smppbridge/bridge"
 	"smppbridge/configs"
 	"smppbridge/smpp"
@@ -48,7 +50,6 @@ type centre struct {
 type wire struct {
 	net.Conn
 	out chan []byte
-	seq uint32
 }
 
 // send queues a PDU: a centre does not wait until a client reads.
@@ -139,6 +140,20 @@ func (c *centre) handle(w *wire, h smpp.Header, p smpp.PDU) bool {
 	return true
 }
 
+// set changes what is guarded by mu.
+func (c *centre) set(change func(c *centre)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(c)
+}
+
+// connections is how many there have been, or were tried.
+func (c *centre) connections() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.dials)
+}
+
 // does replaces what the centre does.
 func (c *centre) does(on func(w *wire, h smpp.Header, p smpp.PDU) bool) {
 	c.mu.Lock()
@@ -199,6 +214,15 @@ type sink struct {
 	settled  map[string]bridge.Answer
 }
 
+// holds has commits wait until the gate is closed, and then fail with err if that is not nil.
+func (s *sink) holds(err error) (gate chan struct{}) {
+	gate = make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gate, s.err = gate, err
+	return gate
+}
+
 func (s *sink) wait() error {
 	s.mu.Lock()
 	gate := s.gate
@@ -248,22 +272,30 @@ type rig struct {
 	centre *centre
 	sink   *sink
 	logs   *bytes.Buffer
+	reg    *prometheus.Registry
 	route  Route
 	stop   func() // ends Run and waits for it
 }
 
 func inRig(t *testing.T, f func(*testing.T, *rig), change ...func(*Route)) {
 	t.Helper()
+	inRigAfter(t, func(*centre) {}, f, change...)
+}
+
+// inRigAfter is inRig at a centre that is prepared before the first bind.
+func inRigAfter(t *testing.T, prepare func(*centre), f func(*testing.T, *rig), change ...func(*Route)) {
+	t.Helper()
 	login := writeLogin(t, "system_id: esme\npassword: "+testPassword+"\n")
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, logs: new(bytes.Buffer), sink: &sink{settled: make(map[string]bridge.Answer)},
+		r := &rig{t: t, logs: new(bytes.Buffer), reg: prometheus.NewRegistry(), sink: &sink{settled: make(map[string]bridge.Answer)},
 			centre: &centre{t: t, seen: make(map[smpp.CommandID]int)}}
 		r.route = testRoute(login)
+		prepare(r.centre)
 		for _, c := range change {
 			c(&r.route)
 		}
 		var err error
-		if r.Client, err = New(Config{Log: slog.New(slog.NewTextHandler(r.logs, nil)), Dial: r.centre.dial}); err != nil {
+		if r.Client, err = New(Config{Log: slog.New(slog.NewTextHandler(r.logs, nil)), Dial: r.centre.dial, Registerer: r.reg}); err != nil {
 			t.Fatal(err)
 		}
 		r.Deliver(r.sink)

@@ -41,8 +41,7 @@ func TestNotBound(t *testing.T) {
 		}, codeNotBound, false}, // the first bind is waited for until the call would be too late
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inRig(t, func(t *testing.T, r *rig) {
-				tt.centre(r.centre)
+			inRigAfter(t, tt.centre, func(t *testing.T, r *rig) {
 				start := time.Now()
 				a := r.submit("o", testText)
 				if a.Kind != store.OutcomeRetry || a.Code != tt.code || a.Account != tt.account || a.Outage == tt.account {
@@ -61,16 +60,14 @@ func TestNotBound(t *testing.T) {
 
 // TestRebindBacksOff: a centre that is away is not stormed, and found again when it is back.
 func TestRebindBacksOff(t *testing.T) {
-	inRig(t, func(t *testing.T, r *rig) {
-		r.centre.refuse = errors.New("connection refused")
+	away := func(c *centre) { c.refuse = errors.New("connection refused") }
+	inRigAfter(t, away, func(t *testing.T, r *rig) {
 		pass(10 * time.Minute)
-		dials := len(r.centre.dials)
+		dials := r.centre.connections()
 		if dials < 10 || dials > 25 {
 			t.Errorf("%d connections tried in ten minutes, want some 17: half a second doubling to a minute", dials)
 		}
-		r.centre.mu.Lock()
-		r.centre.refuse = nil
-		r.centre.mu.Unlock()
+		r.centre.set(func(c *centre) { c.refuse = nil })
 		pass(time.Minute + time.Second)
 		if !r.Bound("up") {
 			t.Error("not bound a minute after the centre is back")
@@ -82,7 +79,7 @@ func TestRebindBacksOff(t *testing.T) {
 func TestSilentCentre(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		pass(5 * time.Minute)
-		if n, dials := r.centre.count(smpp.EnquireLinkID), len(r.centre.dials); n < 8 || n > 11 || dials != 1 {
+		if n, dials := r.centre.count(smpp.EnquireLinkID), r.centre.connections(); n < 8 || n > 11 || dials != 1 {
 			t.Fatalf("%d enquire_link in five minutes of silence, %d connections; want one in 30 s, and 1", n, dials)
 		}
 		r.centre.does(func(_ *wire, _ smpp.Header, p smpp.PDU) bool {
@@ -90,7 +87,7 @@ func TestSilentCentre(t *testing.T) {
 			return ok
 		})
 		pass(45 * time.Second)
-		if dials := len(r.centre.dials); dials != 2 {
+		if dials := r.centre.connections(); dials != 2 {
 			t.Errorf("%d connections after enquire_link was not answered, want 2", dials)
 		}
 	})
@@ -165,8 +162,8 @@ func TestCentreUnbinds(t *testing.T) {
 		}
 		r.centre.does(nil)
 		pass(5 * time.Second)
-		if n := r.centre.count(smpp.UnbindRespID); n != 1 || len(r.centre.dials) != 2 || !r.Bound("up") {
-			t.Errorf("%d unbind_resp and %d connections, want 1 and 2", n, len(r.centre.dials))
+		if n := r.centre.count(smpp.UnbindRespID); n != 1 || r.centre.connections() != 2 || !r.Bound("up") {
+			t.Errorf("%d unbind_resp and %d connections, want 1 and 2", n, r.centre.connections())
 		}
 	})
 }
@@ -181,15 +178,15 @@ func TestRoutesChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(time.Second)
-		if len(r.centre.dials) != 2 || !r.Has("up") || !r.Bound("other") {
-			t.Errorf("%d connections, want 2: a second route came", len(r.centre.dials))
+		if r.centre.connections() != 2 || !r.Has("up") || !r.Bound("other") {
+			t.Errorf("%d connections, want 2: a second route came", r.centre.connections())
 		}
 		if err := r.SetRoutes([]Route{other}); err != nil {
 			t.Fatal(err)
 		}
 		pass(2 * time.Second)
-		if n := r.centre.count(smpp.UnbindID); n != 1 || r.Has("up") || len(r.centre.dials) != 2 {
-			t.Errorf("%d unbinds, %d connections after a route went, want 1 and 2", n, len(r.centre.dials))
+		if n := r.centre.count(smpp.UnbindID); n != 1 || r.Has("up") || r.centre.connections() != 2 {
+			t.Errorf("%d unbinds, %d connections after a route went, want 1 and 2", n, r.centre.connections())
 		}
 		if a := r.submit("o", testText); a.Code != codeNoRoute || a.Kind != store.OutcomeRetry {
 			t.Errorf("on a route that is gone: got %+v", a)

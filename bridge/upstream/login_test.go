@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -78,19 +77,12 @@ func TestLoginFilePrivate(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		reg := prometheus.NewRegistry()
-		m, err := newMetrics(reg, r.Bound)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.metrics = m
-		m.addRoute("up")
 		pass(time.Second)
 		r.submit("o", testText)
-		if got := testutil.ToFloat64(m.submits.WithLabelValues("up", codeOK)); got != 1 {
+		if got := testutil.ToFloat64(r.metrics.submits.WithLabelValues("up", codeOK)); got != 1 {
 			t.Errorf("%v submits counted, want 1", got)
 		}
-		if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
+		if problems, err := testutil.GatherAndLint(r.reg); err != nil || len(problems) > 0 {
 			t.Errorf("%v %v", problems, err)
 		}
 		want := `
@@ -98,7 +90,7 @@ func TestMetrics(t *testing.T) {
 # TYPE smppbridge_upstream_bound gauge
 smppbridge_upstream_bound{route="up"} 1
 `
-		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "smppbridge_upstream_bound"); err != nil {
+		if err := testutil.GatherAndCompare(r.reg, strings.NewReader(want), "smppbridge_upstream_bound"); err != nil {
 			t.Error(err)
 		}
 	})
