@@ -157,6 +157,7 @@ func (n *node) startBridge(start context.Context) error {
 		Cluster: n.cluster,
 		Store:   n.store,
 		Sender:  senders{n.sender, n.upstream},
+		Catalog: n.sender,
 		Leading: []func(context.Context) error{n.upstream.Run, n.readQueues, n.reconcileLeading},
 		Session: smpp.Options{
 			EnquireLink:     n.opts.SMPP.EnquireLink.Std(),
@@ -179,23 +180,28 @@ func (n *node) startBridge(start context.Context) error {
 	n.upstream.Deliver(b)
 	n.cluster.Answer(subjectPause, n.answerPause)
 	n.cluster.Answer(subjectRoutes, n.answerRoutes)
+	n.runBridge()
+	return n.await(start, "a leader that takes the node's start", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, announceWithin)
+		defer cancel()
+		return b.Announce(ctx)
+	})
+}
+
+// runBridge runs the bridge until the node stops.
+func (n *node) runBridge() {
 	// Its own context: sessions are drained while the bridge still works.
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := b.Run(ctx); err != nil {
+		if err := n.bridge.Run(ctx); err != nil {
 			n.fail("bridge", err)
 		}
 	}()
 	n.undo.add("bridge", bridgeWithin, func(stop context.Context) error {
 		cancel()
 		return waitFor(stop, done)
-	})
-	return n.await(start, "a leader that takes the node's start", func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, announceWithin)
-		defer cancel()
-		return b.Announce(ctx)
 	})
 }
 
