@@ -104,5 +104,9 @@ func compile(p *configs.Policy) (*template.Set, error) {
 		}
 		list = append(list, template.Template{Code: t.Code, Text: t.Text, Vars: rules})
 	}
-	return template.New(list, p.Signatures)
+	var options []template.SetOption
+	if p.RefuseTraditional {
+		options = append(options, template.RefuseTraditional())
+	}
+	return template.New(list, p.Signatures, options...)
 }

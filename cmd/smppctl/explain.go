@@ -17,7 +17,7 @@ type explainFlags struct {
 	candidates            int
 }
 
-func newTemplate() *cobra.Command {
+func newExplain() *cobra.Command {
 	var f explainFlags
 	explain := &cobra.Command{
 		Use:   "explain --policy FILE TEXT",
@@ -25,14 +25,11 @@ func newTemplate() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return runExplain(cmd, f, args[0]) },
 	}
-	explain.Flags().StringVar(&f.policy, "policy", "", "the policy file")
 	explain.Flags().StringVar(&f.sign, "sign", "", "SignName of a text that carries none")
 	explain.Flags().StringVar(&f.account, "account", "", "system_id whose templates, signatures and sign_name count")
 	explain.Flags().IntVar(&f.candidates, "candidates", 3, "how many of the nearest templates to show")
-	must(explain.MarkFlagRequired("policy"))
-	command := &cobra.Command{Use: "template", Short: "Free text and templates"}
-	command.AddCommand(explain)
-	return command
+	policyFlag(explain, &f.policy)
+	return explain
 }
 
 // must is for mistakes in this file: a flag that is marked but not defined.

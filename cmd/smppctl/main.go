@@ -5,6 +5,10 @@
 //	smppctl config check smppbridged.yaml
 //	smppctl policy check policy.yaml
 //	smppctl template explain --policy policy.yaml --account bank-otp 'TEXT'
+//	smppctl template lint --policy policy.yaml
+//	smppctl template coverage --policy policy.yaml --account bank-otp texts.txt
+//	smppctl template list
+//	smppctl template pull --policy policy.yaml
 //	SMPP_PASSWORD=... smppctl send --system-id bank-otp --to 13900000000 --text 'TEXT'
 //	smppctl where 000000002a
 //	smppctl status
