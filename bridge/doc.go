@@ -26,6 +26,7 @@
 //	governor.go  sending gives way to accepting
 //	call.go      Begin is committed, the call is made within a second, Finish is committed
 //	resolve.go   attempts of which nothing is known are asked for before anything is sent again
+//	poll.go      messages that were sent and have no report are asked for at some ages; queries.go: how often a route may be asked
 //	report.go    delivery reports, also those that come before the API's answer; early.go: the leader finds those
 //	courier.go   which account's outbox has something for this node
 //	owner.go     which node delivers a receipt; handover.go: what another one still delivers, written.go: which answers it has written
@@ -50,7 +51,8 @@
 // out operations (operations.go); who answers submits that
 // waited for the API (ack.go), and at times one that moves the state's clock for it; the followers of the policy and of the brakes;
 // and, while this node leads, the dispatcher with one goroutine for each running call
-// (bounded by the routes' workers), its recorder of outcomes, who ends what has waited for too long (sweep.go), the resolver, the reaper, who looks at early reports (early.go),
+// (bounded by the routes' workers), its recorder of outcomes, who ends what has waited for too long (sweep.go), the resolver, who asks for messages without a report (poll.go), the reaper,
+// who looks at early reports (early.go),
 // and who hands over where the policy is not usable (inforce.go).
 //
 // # One of several nodes

@@ -13,6 +13,8 @@
 //     to the policy's outcomes (override.go). lookup.go reads it, outcome.go makes the Answer.
 //   - find.go: asks the API whether an uncertain call was executed after all.
 //   - push.go and report.go: delivery reports as they are pushed to us, and what their codes mean.
+//   - queue.go: the same from a message queue, where an account has its reports and incoming messages there. queue_read.go
+//     receives, hands over and deletes; queue_client.go speaks to the message service, with the keys that queue_token.go fetches.
 //   - credentials.go, keyfile.go, chain.go: where AccessKeys come from. credentials_temporary.go keeps
 //     those of a role fresh, which credentials_instance.go and credentials_sts.go fetch.
 //

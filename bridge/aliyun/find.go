@@ -25,6 +25,8 @@ const (
 	// nearMidnight is how far the call's day, as the API counts it, may be from that of our Begin:
 	// the call's own duration, delays inside the API, clocks.
 	nearMidnight = 10 * time.Minute
+	// clockApart is how far the API's clock may be ahead of ours.
+	clockApart = time.Minute
 )
 
 // Values of SendStatus.
@@ -50,7 +52,7 @@ func (c *Client) Find(ctx context.Context, routeName, outID, phone string, begun
 		c.metrics.finds.WithLabelValues(codeOther, findError).Inc()
 		return bridge.Found{}, &callError{action: queryAction, code: codeNoRoute}
 	}
-	detail, err := r.find(ctx, outID, phone, begun)
+	detail, err := r.find(ctx, phone, wanted{outID, begun}, c.now())
 	result := findUnknown
 	switch {
 	case err != nil:
@@ -66,9 +68,9 @@ func (c *Client) Find(ctx context.Context, routeName, outID, phone string, begun
 }
 
 // find searches all days that the call can be on; nil without an error means that it is on none.
-func (r *route) find(ctx context.Context, outID, phone string, begun time.Time) (*sendDetail, error) {
-	for _, day := range sendDays(begun) {
-		detail, err := r.findOn(ctx, day, bareNumber(phone), wanted{outID, begun}.matches)
+func (r *route) find(ctx context.Context, phone string, call wanted, now time.Time) (*sendDetail, error) {
+	for _, day := range sendDays(call.begun, now) {
+		detail, err := r.findOn(ctx, day, bareNumber(phone), call.matches)
 		if detail != nil || err != nil {
 			return detail, err
 		}
@@ -120,16 +122,24 @@ func (r *route) findOn(ctx context.Context, day, phone string, matches func(*sen
 	return nil, errTooManyPages
 }
 
-// sendDays are the SendDates to look at, that of begun first.
-func sendDays(begun time.Time) []string {
+// sendDays are the SendDates to look at, that of begun first. One that has not come yet has nothing, and may be refused.
+func sendDays(begun, now time.Time) []string {
 	day := func(t time.Time) string { return t.In(beijing).Format("20060102") }
 	days := []string{day(begun)}
-	for _, near := range []time.Time{begun.Add(-nearMidnight), begun.Add(nearMidnight)} {
+	for _, near := range []time.Time{begun.Add(-nearMidnight), soonest(begun.Add(nearMidnight), now.Add(clockApart))} {
 		if other := day(near); other != days[0] {
 			days = append(days, other)
 		}
 	}
 	return days
+}
+
+// soonest is the earlier of two times.
+func soonest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // A detailPage is one page of what was sent to a phone on a day, and how much there is in all.

@@ -28,7 +28,7 @@ func (c *Client) Sent(ctx context.Context, routeName, phone string, from, to tim
 	if oldest := now.Add(-queryReach); first.Before(oldest) {
 		first = oldest
 	}
-	sent, err := r.sent(ctx, phone, first, to.Add(nearMidnight))
+	sent, err := r.sent(ctx, phone, first, soonest(to.Add(nearMidnight), now.Add(clockApart)))
 	result := findUnknown
 	switch {
 	case err != nil:

@@ -50,6 +50,8 @@ type Config struct {
 	// Now is the clock of timestamps, windows and the ledger; nil means time.Now. Delays are
 	// always real time.
 	Now func() time.Time
+	// AnyTime takes requests of any time: of clients whose clock is not Now.
+	AnyTime bool
 	// Transport posts the reports; nil means a transport of the Server's own.
 	Transport http.RoundTripper
 	// Log receives what goes wrong; nil means nowhere. Texts and phone numbers are never in it.
