@@ -68,49 +68,54 @@ const restockEvery = time.Minute
 func (b *Bridge) followCatalogs(ctx context.Context) error {
 	changed, stop := b.store.Watch(store.WatchRegistry)
 	defer stop()
-	tick := time.NewTicker(restockEvery)
+	tick := time.NewTicker(idleScan)
 	defer tick.Stop()
-	seen := b.store.RegistryVersion()
+	seen, looked := uint64(0), b.cfg.Steady()
 	for {
+		version := b.store.RegistryVersion()
+		if version != seen || b.cfg.Steady().Sub(looked) >= restockEvery {
+			switch done, err := b.restock(); {
+			case err != nil:
+				b.log.ErrorContext(ctx, "catalogs not heeded", "err", err)
+				fallthrough
+			case done:
+				seen, looked = version, b.cfg.Steady()
+			}
+		}
 		select {
 		case <-changed:
-			if now := b.store.RegistryVersion(); now == seen {
-				continue
-			} else {
-				seen = now
-			}
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := b.restock(); err != nil {
-			b.log.ErrorContext(ctx, "catalogs not heeded", "err", err)
-		}
 	}
 }
 
-// restock puts the policy into force anew if it sends other things now.
-func (b *Bridge) restock() error {
-	b.loading.Lock()
+// restock puts the policy into force anew if it sends other things now. It does not wait for a policy that is being put into
+// force, which may take long: done is false then.
+func (b *Bridge) restock() (done bool, err error) {
+	if !b.loading.TryLock() {
+		return false, nil
+	}
 	defer b.loading.Unlock()
 	cur := b.policy.Load()
 	if cur == nil || cur.doc == nil {
-		return nil
+		return true, nil
 	}
 	lacking := b.takeStock(cur.doc).lacking(cur.doc)
 	if maps.EqualFunc(lacking, cur.lacking, (*lacks).equal) {
-		return nil
+		return true, nil
 	}
 	next, err := compile(cur.version, cur.doc)
 	if err != nil {
-		return err
+		return false, err
 	}
 	next.heed(cur.doc, lacking)
 	b.logLacking(cur.lacking, lacking)
 	b.policy.Store(next)
 	b.reconsiderAll()
 	signal(b.renewed)
-	return nil
+	return true, nil
 }
 
 // logLacking logs what cannot be sent any more, and what can be again.
