@@ -235,3 +235,70 @@ func TestLateAccountFaultMovesToAnotherAccount(t *testing.T) {
 		}
 	})
 }
+
+// templatesOf are the templates of a draft's calls, and how many messages each is for.
+func templatesOf(dr *draft) string {
+	var list []string
+	for _, c := range dr.calls {
+		list = append(list, fmt.Sprintf("%s:%d", c.members[0].template.Code, len(c.members)))
+	}
+	return strings.Join(list, " ")
+}
+
+// behindFull is a dispatcher that has read what an account has due on a route that is full, beside one that is not.
+func (r *rig) behindFull(e *esme) *dispatcher {
+	r.t.Helper()
+	e.submits("知hello", 5)
+	d := newDispatcher(r.Bridge)
+	d.mu.Lock()
+	d.exitOf(r.policy.Load().routes["part"]).running = 4
+	d.mu.Unlock()
+	drafted(r.t.(*testing.T), d, 64)
+	return d
+}
+
+// TestReadWhileGatheringIsKept: what was read in search of more for one call goes with the next.
+func TestReadWhileGatheringIsKept(t *testing.T) {
+	inWays(t, func(t *testing.T, r *rig) {
+		e := r.bind("mixed", smpp.Transmitter)
+		d := r.behindFull(e)
+		for i := range 3 {
+			e.accepted("批hello", to(i))
+			e.accepted("众hello", to(i))
+		}
+		if got := templatesOf(drafted(t, d, 1)); got != "SMS_3:3" {
+			t.Fatalf("first call: %s", got)
+		}
+		if got := templatesOf(drafted(t, d, 1)); got != "SMS_4:3" {
+			t.Errorf("second call: %q, want the three others", got)
+		}
+	})
+}
+
+// TestDueBeforeWhatWasRead: a message that becomes due a moment before others that were read already is seen within a second or so.
+func TestDueBeforeWhatWasRead(t *testing.T) {
+	inWays(t, func(t *testing.T, r *rig) {
+		e := r.bind("mixed", smpp.Transmitter)
+		d := r.behindFull(e)
+		n := e.accepted("批hello", to(1))
+		st := r.status(n)
+		begun, err := r.node.apply(&store.Begin{Attempts: []store.BeginAttempt{{Route: "rest", Charges: -1,
+			Members: []store.BeginMember{{Number: n, Revision: st.Revision, Phone: "13900000001", Charges: -1}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(300 * time.Millisecond)
+		e.accepted("众hello", to(2))
+		if got := templatesOf(drafted(t, d, 64)); got != "SMS_4:1" {
+			t.Fatalf("calls: %q", got)
+		}
+		retry := store.Outcome{Attempt: begun.(*store.BeginResult).Attempts[0].ID, Kind: store.OutcomeRetry, DueAt: st.DueAt}
+		if _, err := r.node.apply(&store.Finish{Outcomes: []store.Outcome{retry}}); err != nil {
+			t.Fatal(err)
+		}
+		pass(idleScan)
+		if got := templatesOf(drafted(t, d, 64)); !strings.Contains(got, "SMS_3:1") {
+			t.Errorf("calls a second later: %q, want one of the message", got)
+		}
+	})
+}
