@@ -13,6 +13,7 @@ import (
 
 // capsPolicy has a cap of each kind; account limited has limits of its own besides.
 var capsPolicy = strings.NewReplacer("notice: {", "notice: {numbers: any, ", "accounts:\n", `caps:
+  - {name: ample, per: day, limit: 1000}
   - {name: abroad, prefix: "+44", per: day, limit: 3}
   - {name: codes, template: SMS_1, per: hour, limit: 2}
   - {name: mobile, prefix: "86139", account: keep, per: minute, limit: 2}
@@ -85,7 +86,7 @@ func TestCaps(t *testing.T) {
 		check(one, "hello", "447700900001", smpp.StatusOK)
 
 		page := metricsPage(t, reg)
-		for _, want := range []string{`{cap="abroad"} 3`, `{cap="codes"} 2`, `{cap="mobile"} 1`} {
+		for _, want := range []string{`{cap="ample"} 0`, `{cap="abroad"} 3`, `{cap="codes"} 2`, `{cap="mobile"} 1`} {
 			if !strings.Contains(page, "smppbridge_bridge_caps_refused_total"+want+"\n") {
 				t.Errorf("not in the metrics: %s", want)
 			}
