@@ -41,7 +41,7 @@ func (b *Bridge) syncCatalogs(ctx context.Context) error {
 // the one before was.
 func (b *Bridge) syncDue(ctx context.Context, doc *configs.Policy, tried map[string]time.Time) {
 	every := doc.Sync.Every.Std()
-	if every <= 0 {
+	if every <= 0 || b.store.ClusterVersion() < store.Since(&store.Put{}) { // a cluster that has just begun is raised in a moment
 		return
 	}
 	for _, account := range catalogAccounts(doc) {
