@@ -16,10 +16,10 @@ import (
 	"smppbridge/store"
 )
 
-// Kinds of templates, as accounts are told by them what they were sent.
+// Kinds of templates, by which accounts are told what they were sent; all of them are named as the classes are.
 const (
 	KindAll           = "all"
-	KindCode          = "code"
+	KindCode          = "otp"
 	KindNotice        = "notice"
 	KindPromotion     = "promotion"
 	KindInternational = "international"
@@ -235,14 +235,15 @@ func (r *Reconciler) account(ctx context.Context, pol *policy, account string, d
 			continue
 		}
 		found := &Reconciled{Day: name, Account: account, Route: route, At: r.b.now().UTC()}
-		found.Kinds = pol.compare(account, days, totals)
+		kinds := r.b.templateKinds(account)
+		found.Kinds = pol.compare(account, days, totals, func(code string) string { return cmp.Or(kinds[code], pol.kindOf(code)) })
 		return found, nil
 	}
 	return nil, err
 }
 
 // compare puts our counts beside the account's. Where the kind of a template is not known, kinds cannot be compared.
-func (p *policy) compare(account string, days []store.DayCount, totals []DayTotal) []KindCount {
+func (p *policy) compare(account string, days []store.DayCount, totals []DayTotal, kindOf func(code string) string) []KindCount {
 	kinds := []KindCount{{Kind: KindAll}}
 	of := func(name string) *KindCount {
 		i := slices.IndexFunc(kinds, func(k KindCount) bool { return k.Kind == name })
@@ -259,7 +260,7 @@ func (p *policy) compare(account string, days []store.DayCount, totals []DayTota
 			continue
 		}
 		of(KindAll).Ours.add(d)
-		of(p.kindOf(d.Template)).Ours.add(d)
+		of(kindOf(d.Template)).Ours.add(d)
 	}
 	for _, t := range totals {
 		theirs := Counts{Sent: t.Sent, Delivered: t.Delivered, Failed: t.Failed, Open: t.Open}
@@ -283,6 +284,25 @@ func (c *Counts) add(d *store.DayCount) {
 	c.Failed += int64(d.Failed)
 	c.Open += int64(d.Sent - d.Delivered - d.Failed)
 	c.Uncertain += int64(d.Uncertain)
+}
+
+// templateKinds are the kinds of an account's templates as far as its catalog tells them.
+func (b *Bridge) templateKinds(account string) map[string]string {
+	rec, ok := b.store.Record(spaceCatalog, account)
+	if !ok {
+		return nil
+	}
+	c, err := decodeCatalog(rec.Value)
+	if err != nil {
+		return nil // where it is used that is told
+	}
+	kinds := make(map[string]string, len(c.Templates))
+	for _, t := range c.Templates {
+		if slices.Contains([]string{KindCode, KindNotice, KindPromotion, KindInternational}, t.Type) {
+			kinds[t.Code] = t.Type
+		}
+	}
+	return kinds
 }
 
 // kindOf is the kind of a template, by its class. A class with a name of the operator's own does not say it.

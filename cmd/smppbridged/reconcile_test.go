@@ -44,7 +44,7 @@ func TestReconcileAnswers(t *testing.T) {
 	a := answer.Accounts[0]
 	want(t, "account", a.Account, "default")
 	for i, k := range []bridge.KindCount{
-		{Kind: bridge.KindAll, Ours: bridge.Counts{Sent: 4}}, {Kind: bridge.KindCode, Ours: bridge.Counts{Sent: 1}}, {Kind: bridge.KindNotice, Ours: bridge.Counts{Sent: 3}},
+		{Kind: bridge.KindAll, Ours: bridge.Counts{Sent: 4}}, {Kind: bridge.KindNotice, Ours: bridge.Counts{Sent: 3}}, {Kind: bridge.KindCode, Ours: bridge.Counts{Sent: 1}},
 	} {
 		if got := a.Kinds[i]; got.Kind != k.Kind || got.Ours.Sent != k.Ours.Sent || got.Theirs.Sent != k.Ours.Sent || got.Difference() != 0 {
 			t.Errorf("got %+v, want %+v on both sides", got, k)
