@@ -239,6 +239,9 @@ func TestOptOutList(t *testing.T) {
 		if len(got) != 26 || got[0] != "13900000000" || got[25] != "85261234567" || strings.Contains(strings.Join(got, " "), "13900000007") {
 			t.Errorf("%d numbers, from %s to %s", len(got), got[0], got[len(got)-1])
 		}
+		if list, next, err := r.OptOuts("bank", "", 10); err != nil || len(list) != 1 || next != "" {
+			t.Errorf("another account's: %d numbers, %q, %v", len(list), next, err)
+		}
 		r.bind("shop", smpp.Transmitter).refused(advert, "13900000001")
 		_, err := r.SetOptOuts(ctx, "shop", []string{"13900000099", "nobody"}, true)
 		var bad *BadNumber

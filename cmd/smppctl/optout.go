@@ -119,7 +119,7 @@ func (f *optOutFlags) change(ctx context.Context, how string, numbers []string) 
 	return a.Changed, err
 }
 
-// load opts out the numbers of a file. Each chunk is changed as a whole; the error says which lines were.
+// load opts out the numbers of a file.
 func (f *optOutFlags) load(cmd *cobra.Command, name string) error {
 	in := cmd.InOrStdin()
 	if name != "-" {
@@ -130,36 +130,51 @@ func (f *optOutFlags) load(cmd *cobra.Command, name string) error {
 		defer file.Close()
 		in = file
 	}
-	var numbers []string
-	line, from, total, changed := 0, 1, 0, 0
-	flush := func() error {
-		if len(numbers) == 0 {
-			return nil
-		}
-		n, err := f.change(cmd.Context(), "add", numbers)
-		if err != nil {
-			return fmt.Errorf("lines %d to %d, with %d numbers: %w; the lines before are on the list, these and those behind are not", from, line, len(numbers), err)
-		}
-		changed, total, numbers, from = changed+n, total+len(numbers), numbers[:0], line+1
-		return nil
+	l := loader{f: f, from: 1}
+	if err := l.read(cmd.Context(), in); err != nil {
+		return err
 	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d of %d changed\n", l.changed, l.total)
+	return err
+}
+
+// A loader opts out the numbers of one file, a chunk at a time: each is changed as a whole.
+type loader struct {
+	f              *optOutFlags
+	numbers        []string // of the chunk
+	from, line     int      // lines of the chunk
+	total, changed int      // numbers of those before
+}
+
+func (l *loader) read(ctx context.Context, in io.Reader) error {
 	scan := bufio.NewScanner(in)
 	for scan.Scan() {
-		line++
+		l.line++
 		text, _, _ := strings.Cut(scan.Text(), "#")
-		fields := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\t' || r == '\r' || r == '\uFEFF' })
+		fields := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(",; \t\r\uFEFF", r) })
 		if len(fields) == 0 {
 			continue
 		}
-		if numbers = append(numbers, fields[0]); len(numbers) == optOutChunk {
-			if err := flush(); err != nil {
-				return err
-			}
+		if l.numbers = append(l.numbers, fields[0]); len(l.numbers) < optOutChunk {
+			continue
+		}
+		if err := l.flush(ctx); err != nil {
+			return err
 		}
 	}
-	if err := errors.Join(scan.Err(), flush()); err != nil {
-		return err
+	return errors.Join(scan.Err(), l.flush(ctx))
+}
+
+// flush sends the chunk. An error says which lines are not on the list.
+func (l *loader) flush(ctx context.Context) error {
+	if len(l.numbers) == 0 {
+		return nil
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d of %d changed\n", changed, total)
-	return err
+	n, err := l.f.change(ctx, "add", l.numbers)
+	if err != nil {
+		return fmt.Errorf("lines %d to %d, with %d numbers: %w; the lines before are on the list, these and those behind are not",
+			l.from, l.line, len(l.numbers), err)
+	}
+	l.changed, l.total, l.numbers, l.from = l.changed+n, l.total+len(l.numbers), l.numbers[:0], l.line+1
+	return nil
 }
