@@ -19,6 +19,8 @@ const (
 	goOn        = 800 * time.Millisecond // traffic after the fault is healed
 	answerSlack = 15 * time.Second       // for the last answers
 	drainWithin = 60 * time.Second       // for the last receipts
+
+	responseTimeout = 2 * time.Second // of the nodes, for deliver_sm
 )
 
 // A round is one fault under traffic.
@@ -122,6 +124,9 @@ func (r *round) play(ctx context.Context, s scene, load float64) (tally, error) 
 	}
 	r.measure()
 	r.stall = c.lab.probe.take()
+	if r.stall >= responseTimeout { // the ESMEs' answers came too late
+		t.extra, t.extraAllowed = 0, t.extraAllowed+t.extra
+	}
 	return t, err
 }
 
