@@ -169,7 +169,7 @@ func TestWithdrawnSignature(t *testing.T) {
 		if calls := r.api.called(); len(calls) != 1 || calls[0].Recipients[0].SignName != "别的" {
 			t.Errorf("%d calls", len(calls))
 		}
-		pass(24 * time.Hour)
+		r.jump(24, time.Hour)
 		if got := r.status(waits); got.State != store.StateFinal || got.Ending != store.EndExpired {
 			t.Errorf("past its validity: %v %v", got.State, got.Ending)
 		}
@@ -254,11 +254,11 @@ func TestCatalogsThatDoNotCount(t *testing.T) {
 			s.set("a", "SMS_2", AuditWithdrawn)
 			s.fail("a1", errors.New("down"))
 			s.fail("a2", errors.New("down"))
-			pass(23 * time.Hour)
+			r.jump(23, time.Hour)
 			if sends(t, r) {
 				t.Error("sent before a day has passed")
 			}
-			pass(2 * time.Hour)
+			r.jump(2, time.Hour)
 			if !sends(t, r) {
 				t.Error("not sent after a day")
 			}
