@@ -15,6 +15,7 @@ import (
 func TestIncomingOnAnyNode(t *testing.T) {
 	inFleet(t, 3, func(t *testing.T, f *fleet) {
 		f.putPolicy(incomingPolicy)
+		pass(time.Second) // all nodes have it
 		receivers := map[string]*esme{"n1": f.at(1).bind("bank", smpp.Receiver), "n2": f.at(2).bind("bank", smpp.Receiver)}
 		pass(time.Second)
 		const n = 40
