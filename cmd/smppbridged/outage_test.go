@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,25 +18,11 @@ import (
 // movedWithin is how soon messages go another way after a route's outage has begun.
 const movedWithin = 5 * time.Second
 
-// A counter counts the connections that come in.
-type counter struct {
-	net.Listener
-	count atomic.Int64
-}
-
-func (c *counter) Accept() (net.Conn, error) {
-	conn, err := c.Listener.Accept()
-	if err == nil {
-		c.count.Add(1)
-	}
-	return conn, err
-}
-
 // roads is a node with three routes, used in this order: two endpoints of an Alibaba Cloud account, and one of another
 // account.
 type roads struct {
 	*system
-	first, sibling, other *counter
+	endpoints [3]net.Listener
 }
 
 // startRoads starts them. inactive: the first account's key is not taken.
@@ -55,16 +40,14 @@ func startRoads(t *testing.T, inactive bool) *roads {
 		t.Fatal(err)
 	}
 	r := &roads{}
-	for _, c := range []**counter{&r.first, &r.sibling, &r.other} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	for i := range r.endpoints {
+		if r.endpoints[i], err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)
 		}
-		*c = &counter{Listener: ln}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- sim.Run(ctx, r.first, r.sibling, r.other) }()
+	go func() { done <- sim.Run(ctx, r.endpoints[0], r.endpoints[1:]...) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -88,13 +71,9 @@ func startRoads(t *testing.T, inactive bool) *roads {
 func (r *roads) policy(doc []byte) []byte {
 	const sim = `  - {name: sim, kind: dysmsapi, endpoint: "", plain: true, qps: 100000, workers: 32, timeout: 1s}` + "\n"
 	var routes strings.Builder
-	for i, c := range []*counter{r.first, r.sibling, r.other} {
-		credentials := "default"
-		if c == r.other {
-			credentials = "second"
-		}
+	for i, credentials := range []string{"default", "default", "second"} {
 		fmt.Fprintf(&routes, "  - {name: road%d, endpoint: %q, plain: true, qps: 1000, workers: 8, timeout: 1s, priority: %d, credentials: %s}\n",
-			i, c.Addr(), i, credentials)
+			i, r.endpoints[i].Addr(), i, credentials)
 	}
 	if !strings.Contains(string(doc), sim) {
 		r.t.Fatal("the policy has no route to replace")
@@ -164,9 +143,9 @@ func TestOutageOfARoute(t *testing.T) {
 				s.send()
 				s.receipt(s.ids[len(s.ids)-1])
 			}
-			want(t, "connections to a route that nobody needs yet", r.sibling.count.Load(), int64(0))
+			want(t, "calls by a route that nobody needs yet", r.calls("road1"), 0)
 
-			if err := r.sim.BeginOutage(aliyunsim.Outage{Kind: kind, Endpoint: r.first.Addr().String()}); err != nil {
+			if err := r.sim.BeginOutage(aliyunsim.Outage{Kind: kind, Endpoint: r.endpoints[0].Addr().String()}); err != nil {
 				t.Fatal(err)
 			}
 			r.moves(s)
@@ -177,7 +156,7 @@ func TestOutageOfARoute(t *testing.T) {
 			for _, id := range s.ids {
 				want(t, "receipt", s.receipt(id).State, smpp.StateDelivered)
 			}
-			want(t, "connections to the route of another account", r.other.count.Load(), int64(0))
+			want(t, "calls by the route of another account", r.calls("road2"), 0)
 			owners := r.owners()
 			for _, to := range s.phones {
 				if len(owners[to]) != 1 {
@@ -228,6 +207,6 @@ func TestAccountErrorOnARoute(t *testing.T) {
 			t.Errorf("a message was sent by %v, want the other account once", got)
 		}
 	}
-	want(t, "connections to another route of the account whose key is not taken", r.sibling.count.Load(), int64(0))
+	want(t, "calls by another route of the account whose key is not taken", r.calls("road1"), 0)
 	want(t, "circuits", strings.Join(r.circuits(), ", "), "road0 open, road1 open, road2 closed")
 }
