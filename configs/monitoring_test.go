@@ -131,10 +131,16 @@ var (
 	histogram  = regexp.MustCompile(`_(bucket|sum|count)$`)
 )
 
-// checkExpr reports metrics that are not in testdata/metrics.txt and brackets that do not close.
+// metricLists are the metrics that every node has, and those that it has under a policy with queues, caps and the like.
+var metricLists = [...]string{"testdata/metrics.txt", "testdata/metrics_of_policies.txt"}
+
+// checkExpr reports metrics that are in neither of metricLists and brackets that do not close.
 func checkExpr(t *testing.T, where, expr string) {
 	t.Helper()
-	known := strings.Fields(string(read(t, "testdata/metrics.txt")))
+	var known []string
+	for _, list := range metricLists {
+		known = append(known, strings.Fields(string(read(t, list)))...)
+	}
 	expr = quoted.ReplaceAllString(expr, `""`)
 	names := metricName.FindAllString(expr, -1)
 	if len(names) == 0 && !strings.HasPrefix(expr, "up{") {
@@ -142,7 +148,7 @@ func checkExpr(t *testing.T, where, expr string) {
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) && !slices.Contains(known, histogram.ReplaceAllString(name, "")) {
-			t.Errorf("%s uses %s, which is not in testdata/metrics.txt", where, name)
+			t.Errorf("%s uses %s, which is not in %v", where, name, metricLists)
 		}
 	}
 	var open []rune
@@ -162,8 +168,10 @@ func checkExpr(t *testing.T, where, expr string) {
 }
 
 func TestMetricsListIsSorted(t *testing.T) {
-	names := strings.Fields(string(read(t, "testdata/metrics.txt")))
-	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
-		t.Error("testdata/metrics.txt is not sorted or repeats a name")
+	for _, list := range metricLists {
+		names := strings.Fields(string(read(t, list)))
+		if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
+			t.Errorf("%s is not sorted or repeats a name", list)
+		}
 	}
 }
