@@ -302,3 +302,41 @@ func TestDueBeforeWhatWasRead(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatIsLeftIsReadOn: of what waits for a route each round takes what there is room for, from where the last one has stopped, and
+// nothing is in two calls of a round.
+func TestWhatIsLeftIsReadOn(t *testing.T) {
+	inWays(t, func(t *testing.T, r *rig) {
+		e := r.bind("mixed", smpp.Transmitter)
+		d := r.behindFull(e)
+		e.submits("批hello", 1)
+		d.mu.Lock()
+		d.exitOf(r.policy.Load().routes["rest"]).running = 4 // something else waits, too
+		d.mu.Unlock()
+		drafted(t, d, 64)
+		room := func(n int) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.exits["part"].running = 4 - n
+		}
+		seen := make(map[store.Number]bool)
+		for i, n := range []int{1, 1, 3} {
+			if i == 2 {
+				pass(idleScan) // what was read a moment ago is read again
+				clear(seen)    // those of the first rounds were not begun
+			}
+			room(n)
+			dr := drafted(t, d, n)
+			if len(dr.calls) != n {
+				t.Errorf("round %d makes %d calls, want %d", i, len(dr.calls), n)
+			}
+			for _, c := range dr.calls {
+				if number := c.members[0].Number; seen[number] {
+					t.Errorf("message %s is in two calls", number)
+				} else {
+					seen[number] = true
+				}
+			}
+		}
+	})
+}
