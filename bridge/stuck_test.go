@@ -98,26 +98,37 @@ func TestFailedHereAndFullThere(t *testing.T) {
 	})
 }
 
-// crowd is waysPolicy with n accounts more on a route, and one on another.
-func crowd(n int) string {
+// crowd is waysPolicy with n accounts more that go by some routes, and a lone one.
+func crowd(n int, routes, lone string) string {
 	var doc strings.Builder
 	doc.WriteString(waysPolicy)
 	for i := range n {
-		fmt.Fprintf(&doc, "  - {system_id: crowd%d, password_hash: \"HASH\", sign_name: 测试, route: part}\n", i)
+		fmt.Fprintf(&doc, "  - {system_id: crowd%d, password_hash: \"HASH\", sign_name: 测试, routes: [%s]}\n", i, routes)
 	}
-	doc.WriteString("  - {system_id: lone, password_hash: \"HASH\", sign_name: 测试, route: b1}\n")
+	fmt.Fprintf(&doc, "  - {system_id: lone, password_hash: \"HASH\", sign_name: 测试, route: %s}\n", lone)
 	return doc.String()
 }
 
-// TestProbeIsFoundInACrowd: fifty accounts wait for a route that stays down, and one for a route that is well again.
+// TestProbeIsFoundInACrowd: fifty accounts wait for a route that stays down, and one for a route that is well again, be it one that
+// the others' other messages go by.
 func TestProbeIsFoundInACrowd(t *testing.T) {
+	for _, tt := range []struct{ name, routes, lone string }{
+		{"of others", "rest", "b1"},
+		{"of its route", "part, rest", "part"},
+	} {
+		t.Run(tt.name, func(t *testing.T) { probeInACrowd(t, crowd(50, tt.routes, tt.lone), tt.lone) })
+	}
+}
+
+func probeInACrowd(t *testing.T, doc, route string) {
+	t.Helper()
 	inWays(t, func(t *testing.T, r *rig) {
-		r.putPolicy(crowd(50))
+		r.putPolicy(doc)
 		pass(time.Second)
 		var down atomic.Bool
 		down.Store(true)
 		r.api.send = func(c Call) Answer {
-			if down.Load() || c.Route == "part" {
+			if down.Load() || c.Route == "rest" {
 				return unreachable
 			}
 			return accept(c)
@@ -127,14 +138,14 @@ func TestProbeIsFoundInACrowd(t *testing.T) {
 		r.Resume()
 		pass(2 * time.Second) // it has had turns
 		for i := range 50 {
-			r.bind(fmt.Sprintf("crowd%d", i), smpp.Transmitter).submits("知hello", 1)
+			r.bind(fmt.Sprintf("crowd%d", i), smpp.Transmitter).submits("批hello", 1)
 		}
 		down.Store(false)
 		numbers := lone.submits("知hello", 5)
-		pass(15 * time.Second)
+		pass(20 * time.Second)
 		for _, n := range numbers {
 			if st := r.status(n); st.State != store.StateSent {
-				t.Errorf("message %s is %v, want sent: its route is %s", n, st.State, r.circuitOf("b1"))
+				t.Errorf("message %s is %v, want sent: its route is %s", n, st.State, r.circuitOf(route))
 			}
 		}
 	})
@@ -232,111 +243,6 @@ func TestLateAccountFaultMovesToAnotherAccount(t *testing.T) {
 		}
 		if st := r.status(n); st.State != store.StateSent || r.circuitOf("a2") != "open" {
 			t.Errorf("the message is %v, want sent by the other account; a2 is %s, want open", st.State, r.circuitOf("a2"))
-		}
-	})
-}
-
-// templatesOf are the templates of a draft's calls, and how many messages each is for.
-func templatesOf(dr *draft) string {
-	var list []string
-	for _, c := range dr.calls {
-		list = append(list, fmt.Sprintf("%s:%d", c.members[0].template.Code, len(c.members)))
-	}
-	return strings.Join(list, " ")
-}
-
-// behindFull is a dispatcher that has read what an account has due on a route that is full, beside one that is not.
-func (r *rig) behindFull(e *esme) *dispatcher {
-	r.t.Helper()
-	e.submits("知hello", 5)
-	d := newDispatcher(r.Bridge)
-	d.mu.Lock()
-	d.exitOf(r.policy.Load().routes["part"]).running = 4
-	d.mu.Unlock()
-	drafted(r.t.(*testing.T), d, 64)
-	return d
-}
-
-// TestReadWhileGatheringIsKept: what was read in search of more for one call goes with the next.
-func TestReadWhileGatheringIsKept(t *testing.T) {
-	inWays(t, func(t *testing.T, r *rig) {
-		e := r.bind("mixed", smpp.Transmitter)
-		d := r.behindFull(e)
-		for i := range 3 {
-			e.accepted("批hello", to(i))
-			e.accepted("众hello", to(i))
-		}
-		if got := templatesOf(drafted(t, d, 1)); got != "SMS_3:3" {
-			t.Fatalf("first call: %s", got)
-		}
-		if got := templatesOf(drafted(t, d, 1)); got != "SMS_4:3" {
-			t.Errorf("second call: %q, want the three others", got)
-		}
-	})
-}
-
-// TestDueBeforeWhatWasRead: a message that becomes due a moment before others that were read already is seen within a second or so.
-func TestDueBeforeWhatWasRead(t *testing.T) {
-	inWays(t, func(t *testing.T, r *rig) {
-		e := r.bind("mixed", smpp.Transmitter)
-		d := r.behindFull(e)
-		n := e.accepted("批hello", to(1))
-		st := r.status(n)
-		begun, err := r.node.apply(&store.Begin{Attempts: []store.BeginAttempt{{Route: "rest", Charges: -1,
-			Members: []store.BeginMember{{Number: n, Revision: st.Revision, Phone: "13900000001", Charges: -1}}}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		pass(300 * time.Millisecond)
-		e.accepted("众hello", to(2))
-		if got := templatesOf(drafted(t, d, 64)); got != "SMS_4:1" {
-			t.Fatalf("calls: %q", got)
-		}
-		retry := store.Outcome{Attempt: begun.(*store.BeginResult).Attempts[0].ID, Kind: store.OutcomeRetry, DueAt: st.DueAt}
-		if _, err := r.node.apply(&store.Finish{Outcomes: []store.Outcome{retry}}); err != nil {
-			t.Fatal(err)
-		}
-		pass(idleScan)
-		if got := templatesOf(drafted(t, d, 64)); !strings.Contains(got, "SMS_3:1") {
-			t.Errorf("calls a second later: %q, want one of the message", got)
-		}
-	})
-}
-
-// TestWhatIsLeftIsReadOn: of what waits for a route each round takes what there is room for, from where the last one has stopped, and
-// nothing is in two calls of a round.
-func TestWhatIsLeftIsReadOn(t *testing.T) {
-	inWays(t, func(t *testing.T, r *rig) {
-		e := r.bind("mixed", smpp.Transmitter)
-		d := r.behindFull(e)
-		e.submits("批hello", 1)
-		d.mu.Lock()
-		d.exitOf(r.policy.Load().routes["rest"]).running = 4 // something else waits, too
-		d.mu.Unlock()
-		drafted(t, d, 64)
-		room := func(n int) {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			d.exits["part"].running = 4 - n
-		}
-		seen := make(map[store.Number]bool)
-		for i, n := range []int{1, 1, 3} {
-			if i == 2 {
-				pass(idleScan) // what was read a moment ago is read again
-				clear(seen)    // those of the first rounds were not begun
-			}
-			room(n)
-			dr := drafted(t, d, n)
-			if len(dr.calls) != n {
-				t.Errorf("round %d makes %d calls, want %d", i, len(dr.calls), n)
-			}
-			for _, c := range dr.calls {
-				if number := c.members[0].Number; seen[number] {
-					t.Errorf("message %s is in two calls", number)
-				} else {
-					seen[number] = true
-				}
-			}
 		}
 	})
 }
