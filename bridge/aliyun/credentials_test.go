@@ -194,6 +194,12 @@ func TestFromFileChanges(t *testing.T) {
 	wantKeys(t, f, "i1", "s1", "")
 	now = now.Add(recheckKeyFile)
 	wantKeys(t, f, "i2-longer", "s2", "")
+	later := time.Now().Add(time.Minute) // a new key has as many characters as the old one: only the time tells
+	if err := os.Chtimes(writeKeyFile(t, dir, "i3-longer\ns3\n", 0o600), later, later); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(recheckKeyFile)
+	wantKeys(t, f, "i3-longer", "s3", "")
 	steps := []struct {
 		name string
 		do   func() error
