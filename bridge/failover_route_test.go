@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,9 +14,10 @@ import (
 // come back after it is well (done when 4).
 func TestOutageMovesTraffic(t *testing.T) {
 	inWays(t, func(t *testing.T, r *rig) {
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		r.api.send = func(c Call) Answer {
-			if c.Route == "a1" && down {
+			if c.Route == "a1" && down.Load() {
 				return unreachable
 			}
 			return accept(c)
@@ -36,7 +38,7 @@ func TestOutageMovesTraffic(t *testing.T) {
 		if got := r.callsOn("b1"); got != 0 {
 			t.Errorf("%d calls on a route of a later priority, want 0 while one before it is well", got)
 		}
-		down = false
+		down.Store(false)
 		for range 6 { // what comes along tries it
 			e.accepted("知hello")
 			pass(2 * time.Second)
@@ -102,9 +104,10 @@ func TestHopsAreBounded(t *testing.T) {
 // TestProbeIsNoCode: whether a route is well is not tried with a one-time code while something else waits that may be late.
 func TestProbeIsNoCode(t *testing.T) {
 	inWays(t, func(t *testing.T, r *rig) {
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		r.api.send = func(c Call) Answer {
-			if down {
+			if down.Load() {
 				return unreachable
 			}
 			return accept(c)
@@ -119,7 +122,7 @@ func TestProbeIsNoCode(t *testing.T) {
 		e.submits("码4711", 20)
 		e.submits("知hello", 20)
 		e.submits("批hello", 20)
-		down = false
+		down.Store(false)
 		before := len(r.api.called())
 		pass(7 * time.Second)
 		calls := r.api.called()[before:]
@@ -137,9 +140,10 @@ func TestProbeIsNoCode(t *testing.T) {
 // TestCodeProbesWhereNothingElseWaits: a route that only one-time codes use comes back, too.
 func TestCodeProbesWhereNothingElseWaits(t *testing.T) {
 	inWays(t, func(t *testing.T, r *rig) {
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		r.api.send = func(c Call) Answer {
-			if down && c.Route == "a1" {
+			if down.Load() && c.Route == "a1" {
 				return unreachable
 			}
 			return accept(c)
@@ -148,7 +152,7 @@ func TestCodeProbesWhereNothingElseWaits(t *testing.T) {
 		r.Resume()
 		e.submits("码4711", 5)
 		pass(time.Second)
-		down = false
+		down.Store(false)
 		before := r.callsOn("a1")
 		pass(5 * time.Second)
 		e.accepted("码4711")
@@ -186,9 +190,10 @@ func TestWeights(t *testing.T) {
 // it comes back by a tenth of qps a second.
 func TestThrottling(t *testing.T) {
 	inWays(t, func(t *testing.T, r *rig) {
-		throttled := true
+		var throttled atomic.Bool
+		throttled.Store(true)
 		r.api.send = func(c Call) Answer {
-			if throttled {
+			if throttled.Load() {
 				return Answer{Kind: store.OutcomeRetry, Throttled: true, Code: "Throttling.User", Whole: true}
 			}
 			return accept(c)
@@ -198,7 +203,7 @@ func TestThrottling(t *testing.T) {
 		pass(time.Second)
 		e.submits("知hello", 4)
 		pass(10 * time.Millisecond)
-		throttled = false
+		throttled.Store(false)
 		rate := func() float64 {
 			list, _ := r.Routes()
 			return list[0].Rate

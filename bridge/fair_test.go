@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,9 +79,10 @@ func TestAccountsTakeTurns(t *testing.T) {
 // and are sent when the route is well again.
 func TestMixedWays(t *testing.T) {
 	inWays(t, func(t *testing.T, r *rig) {
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		r.api.send = func(c Call) Answer {
-			if c.Route == "part" && down {
+			if c.Route == "part" && down.Load() {
 				return unreachable
 			}
 			return accept(c)
@@ -100,7 +102,7 @@ func TestMixedWays(t *testing.T) {
 				t.Errorf("a message that goes another way is %v, want sent", st.State)
 			}
 		}
-		down = false
+		down.Store(false)
 		pass(30 * time.Second)
 		sent := 0
 		for i := range n {
