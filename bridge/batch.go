@@ -122,7 +122,8 @@ func (d *dispatcher) send(ctx context.Context, c *call, a store.BegunAttempt, be
 		}
 	}
 	answer := d.b.cfg.Sender.Send(ctx, req)
-	if len(c.members) > 1 && !answer.Whole && answer.Kind != store.OutcomeAccepted {
+	alone := len(c.members) > 1 && !answer.Whole && answer.Kind != store.OutcomeAccepted
+	if alone {
 		// It may be about one recipient that the API does not name, and the others may have been sent: they are resolved
 		// one by one, and who was not sent goes again alone.
 		answer.Kind = store.OutcomeUncertain
@@ -133,6 +134,8 @@ func (d *dispatcher) send(ctx context.Context, c *call, a store.BegunAttempt, be
 	}
 	d.logAnswer(ctx, c, a.ID, &answer)
 	d.learn(c, &answer)
-	d.outcomes <- ended{outcome: d.outcome(c, a.ID, &answer), call: c}
+	o := d.outcome(c, a.ID, &answer)
+	o.Alone = alone
+	d.outcomes <- ended{outcome: o, call: c}
 	d.release(c)
 }

@@ -115,6 +115,33 @@ func TestBatchInDoubt(t *testing.T) {
 	})
 }
 
+// TestBatchLost: who was in a call of which nothing came, neither answer nor SMS, goes with the others again. An outage must
+// not turn each batch into a hundred calls.
+func TestBatchLost(t *testing.T) {
+	inWays(t, func(t *testing.T, r *rig) {
+		lost := true
+		r.api.send = func(c Call) Answer {
+			if lost {
+				return Answer{Kind: store.OutcomeUncertain, Outage: true, Whole: true}
+			}
+			return accept(c)
+		}
+		numbers := r.bind("main", smpp.Transmitter).submits("批hello", 4)
+		r.Resume()
+		pass(time.Second)
+		lost = false
+		r.jump(12, 30*time.Second)
+		for _, n := range numbers {
+			if st := r.status(n); st.State != store.StateSent || st.Alone {
+				t.Errorf("message %s is %v (alone: %v), want sent with others", n, st.State, st.Alone)
+			}
+		}
+		if got := len(r.api.called()); got != 2 {
+			t.Errorf("%d calls, want 2 for 4 each", got)
+		}
+	})
+}
+
 // TestBatchAnsweredAsAWhole: an answer about the call holds for all of its messages.
 func TestBatchAnsweredAsAWhole(t *testing.T) {
 	for _, tt := range []struct {

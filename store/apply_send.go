@@ -171,6 +171,7 @@ func (t *txn) applyOutcome(o *Outcome, a *attemptRecord, m *memberRecord, was *S
 		next.Action, next.DueAt = t.retry(m.number, o.DueAt)
 	case OutcomeUncertain:
 		next.State, next.Action, next.DueAt = StateUncertain, ActionResolve, o.DueAt
+		next.Alone = was.Alone || o.Alone && len(a.members) > 1
 	}
 	t.move(m.number, was, next)
 }
@@ -255,7 +256,7 @@ func (t *txn) foundOut(it *FoundItem, was *Status) Status {
 	}
 	t.giveBackMember(&a, m)
 	t.unbook(&a, m, &next)
-	next.State, next.Alone = StateRetry, was.Alone || len(a.members) > 1
+	next.State = StateRetry
 	next.Action, next.DueAt = t.retry(it.Number, it.DueAt)
 	return next
 }

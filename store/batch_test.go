@@ -147,12 +147,10 @@ func TestBatchIsResolvedOneByOne(t *testing.T) {
 		t.Fatalf("%d found, want 3", got)
 	}
 	h.want(n[0], StateSent, ActionReport)
-	if st := h.want(n[1], StateRetry, ActionSend); !st.Alone {
-		t.Error("what was resolved as unsent after a call for several does not go alone")
-	}
-	for _, i := range []int{0, 3, 4} {
+	h.want(n[1], StateRetry, ActionSend)
+	for i := range n {
 		if h.status(n[i]).Alone {
-			t.Errorf("member %d goes alone", i)
+			t.Errorf("member %d goes alone, for an answer that was lost", i)
 		}
 	}
 	h.want(n[4], StateUncertain, ActionResolve)
@@ -229,6 +227,14 @@ func TestAlone(t *testing.T) {
 	h.apply(&Found{Items: []FoundItem{{Number: single, Revision: h.status(single).Revision, Retry: true, DueAt: h.now}}})
 	if st := h.want(single, StateRetry, ActionSend); st.Alone {
 		t.Error("a call for one that failed has its message go alone")
+	}
+	// A call for several that may have failed for one of them: what turns out as unsent goes alone.
+	several := h.acceptFor(5, 6)
+	a = h.beginCall(several...)
+	h.finish(Outcome{Attempt: a.ID, Kind: OutcomeUncertain, Alone: true, DueAt: h.now})
+	h.apply(&Found{Items: []FoundItem{{Number: several[0], Revision: h.status(several[0]).Revision, Retry: true, DueAt: h.now}}})
+	if st := h.want(several[0], StateRetry, ActionSend); !st.Alone {
+		t.Error("what may have failed for another one's fault goes with others again")
 	}
 }
 

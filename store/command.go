@@ -100,7 +100,7 @@ type Outcome struct {
 	Ending  Ending // OutcomeRejected
 	Err     string // rejected: the receipt's err
 	Code    string // rejected: what the API said, up to 64 octets; kept as Message.Code and Receipt.Code
-	Alone   bool   // OutcomeRetry: the members go alone from now on, see Status.Alone
+	Alone   bool   // OutcomeRetry, OutcomeUncertain: the members go alone from now on, see Status.Alone
 }
 
 // An OutcomeKind classifies the end of an attempt.

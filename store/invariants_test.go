@@ -260,7 +260,7 @@ func checkProgress(t *testing.T, n Number, was, is *Status, c Command) {
 	if _, recovered := c.(*Recover); is.Held != was.Held && is.Held != recovered || is.Held && is.State != StateUncertain {
 		bad("only a Recover holds, and only what is uncertain")
 	}
-	if was.Alone && !is.Alone || is.Alone && !was.Alone && is.State != StateRetry {
+	if was.Alone && !is.Alone || is.Alone && !was.Alone && is.State != StateRetry && is.State != StateUncertain {
 		bad("who goes alone does so for good, from a failed call on")
 	}
 	if is.Counted && is.State == StateFinal {

@@ -35,6 +35,7 @@ func (m *model) finish(o Outcome) bool {
 			x.Alone = x.Alone || o.Alone
 		case OutcomeUncertain:
 			m.set(n, StateUncertain, ActionResolve, o.DueAt)
+			x.Alone = x.Alone || o.Alone && len(a.members) > 1
 		}
 	}
 	if o.Kind == OutcomeAccepted && o.BizID != "" && a.bizID == "" {
@@ -162,7 +163,6 @@ func (m *model) found(it FoundItem) int {
 		m.giveBack(x.Attempt, it.Number)
 		m.unsent(it.Number)
 		m.set(it.Number, StateRetry, sendAction(&x.Message), m.unlessExpired(it.Number, it.DueAt))
-		x.Alone = x.Alone || len(m.attempts[x.Attempt].members) > 1
 	default:
 		m.set(it.Number, StateUncertain, ActionResolve, it.DueAt)
 	}
