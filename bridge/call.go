@@ -44,6 +44,7 @@ func (d *dispatcher) begin(ctx context.Context, dr *draft) (time.Duration, error
 			continue
 		}
 		d.calls.Add(1)
+		d.governor.begun++
 		go d.send(ctx, c, a, before) // bounded by the route's workers
 	}
 	return wait, nil

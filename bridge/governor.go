@@ -11,16 +11,20 @@ import (
 const (
 	governEvery   = 50 * time.Millisecond
 	governLeast   = 8                    // calls at a time, however busy the processors are
+	governSlow    = 500                  // calls a second: they take a tenth of a processor, and are not what keeps it busy
 	waitTooLong   = 3 * time.Millisecond // of nine in ten goroutines that became runnable
 	waitGoodAgain = 1 * time.Millisecond
 )
 
 // governor limits the calls that run at a time by how long goroutines wait for a processor.
 // Where the API is slow and processors are idle it does not limit at all; where processors are
-// what is short, accepting goes first, because a late submit_sm_resp makes ESMEs resubmit.
+// what is short, accepting goes first, because a late submit_sm_resp makes ESMEs resubmit. But calls are never slower than
+// governSlow for its sake: where something else keeps the processors busy for hours, what is accepted has to be sent all the same.
 type governor struct {
 	limit float64
 	most  float64
+	begun int // calls since the last look
+	at    time.Time
 	next  time.Time
 	waits []rtmetrics.Sample
 	last  []uint64 // counts of the histogram when it was looked at last
@@ -37,22 +41,23 @@ func newGovernor() *governor {
 func (g *governor) allow(now time.Time, most int) int {
 	g.most = float64(most)
 	if !now.Before(g.next) {
-		g.next = now.Add(governEvery)
+		perSecond := float64(g.begun) / max(now.Sub(g.at), governEvery).Seconds()
+		g.begun, g.at, g.next = 0, now, now.Add(governEvery)
 		rtmetrics.Read(g.waits)
 		if h := g.waits[0].Value; h.Kind() == rtmetrics.KindFloat64Histogram {
-			g.adjust(g.since(h.Float64Histogram()))
+			g.adjust(g.since(h.Float64Histogram()), perSecond)
 		}
 	}
 	return int(min(g.limit, g.most))
 }
 
 // adjust follows the wait of nine in ten goroutines since the last look: down by a quarter, up by
-// an eighth.
-func (g *governor) adjust(wait time.Duration) {
+// an eighth. perSecond is how many calls were begun.
+func (g *governor) adjust(wait time.Duration, perSecond float64) {
 	switch {
-	case wait >= waitTooLong:
+	case wait >= waitTooLong && perSecond > governSlow:
 		g.limit = max(g.limit*3/4, governLeast)
-	case wait <= waitGoodAgain:
+	case wait <= waitGoodAgain || wait >= waitTooLong && perSecond > 0:
 		g.limit = min(max(g.limit*9/8, g.limit+1), max(g.most, governLeast))
 	}
 }

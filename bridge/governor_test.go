@@ -10,24 +10,49 @@ func TestGovernorGivesWayToAccepting(t *testing.T) {
 	g := newGovernor()
 	g.most = 256
 	for range 50 {
-		g.adjust(100 * time.Microsecond)
+		g.adjust(100*time.Microsecond, 0)
 	}
 	if g.limit != 256 {
 		t.Errorf("with idle processors the limit is %v, want all 256 workers", g.limit)
 	}
-	g.adjust(2 * time.Millisecond)
+	g.adjust(2*time.Millisecond, 5000)
 	if g.limit != 256 {
 		t.Errorf("between the bounds the limit moved to %v", g.limit)
 	}
 	for range 50 {
-		g.adjust(20 * time.Millisecond)
+		g.adjust(20*time.Millisecond, 5000)
 	}
 	if g.limit != governLeast {
 		t.Errorf("with busy processors the limit is %v, want %d", g.limit, governLeast)
 	}
-	g.adjust(0)
+	g.adjust(0, 5000)
 	if g.limit <= governLeast {
 		t.Error("the limit does not come back")
+	}
+}
+
+// TestGovernorLeavesFewCallsAlone: where others keep the processors busy, limiting the few calls that are made helps nobody: what
+// is accepted meanwhile would wait until it expires.
+func TestGovernorLeavesFewCallsAlone(t *testing.T) {
+	g := newGovernor()
+	now := time.Unix(1, 0)
+	limit := 0
+	for range 200 {
+		limit = g.allow(now, 256)
+		g.adjust(20*time.Millisecond, governSlow/2)
+		now = now.Add(governEvery)
+	}
+	if limit != 256 {
+		t.Errorf("with few calls and busy processors the limit is %d, want all 256 workers", limit)
+	}
+	for range 50 {
+		g.begun = 100 // in 50 ms: 2,000 a second
+		g.allow(now, 256)
+		g.adjust(20*time.Millisecond, 2000)
+		now = now.Add(governEvery)
+	}
+	if g.limit > 2*governLeast {
+		t.Errorf("with many calls and busy processors the limit is %v", g.limit)
 	}
 }
 
