@@ -10,6 +10,7 @@
 //	rebind.go    sessions whose places were given away while this node was cut off; places that no session has
 //	submit.go    SubmitSM: text, template, number, validity; what cannot be sent is refused here
 //	fields.go    what else a submit asks for; named.go: a template that it names; digest.go: whether it repeats one
+//	phone.go     numbers as the API takes them; numbers.go: which ones a template is sent to; segments.go: what a message is billed as
 //	multi.go     submit_multi: one such decision for each destination
 //	caps.go      caps of the policy: what an Accept is charged beside what its account costs
 //	queue.go     what waits to be accepted, bounded: where it is full sessions are not read
@@ -19,6 +20,7 @@
 //	dispatch.go  the leader takes what is due, round by round; turns.go: whose turn it is, by lane and account
 //	backlog.go   what an account has due is read, and what cannot go now is not read again before it may; sweep.go: it expires
 //	plan.go      template and ways of a due message; ways.go: by which routes it may go, and which one it is given
+//	catalog.go   what the Alibaba Cloud accounts have, read by the leader (catalog_sync.go); withdrawn.go: what is not sent because of it
 //	batch.go     messages that share a call, and when they wait for each other
 //	brakes.go    accounts, templates and routes that operators have stopped; dryrun.go: accounts that do everything but call
 //	exit.go      how many calls a route may have, its pace under its qps; rate.go: slower after it was throttled
@@ -52,7 +54,7 @@
 // waited for the API (ack.go), and at times one that moves the state's clock for it; the followers of the policy and of the brakes;
 // and, while this node leads, the dispatcher with one goroutine for each running call
 // (bounded by the routes' workers), its recorder of outcomes, who ends what has waited for too long (sweep.go), the resolver, who asks for messages without a report (poll.go), the reaper,
-// who looks at early reports (early.go),
+// who looks at early reports (early.go), who reads the catalogs (catalog_sync.go),
 // and who hands over where the policy is not usable (inforce.go).
 //
 // # One of several nodes

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"smppbridge/bridge"
+	"smppbridge/bridge/aliyun"
 	"smppbridge/bridge/aliyun/aliyunsim"
 )
 
@@ -97,5 +100,36 @@ func TestCatalogFails(t *testing.T) {
 	cancel()
 	if _, err := client.Catalog(ctx, "main"); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestCatalogOfAPart: a list that has fewer items than it counts, or does not count, is not the account's.
+func TestCatalogOfAPart(t *testing.T) {
+	const one = `{"TemplateCode":"SMS_1","AuditStatus":"AUDIT_STATE_PASS"}`
+	for name, pages := range map[string][]string{
+		"ends early":  {`{"Code":"OK","TotalCount":3,"SmsTemplateList":[` + one + `]}`, `{"Code":"OK","TotalCount":3}`},
+		"no count":    {`{"Code":"OK","SmsTemplateList":[` + one + `]}`},
+		"no code":     {`{"TotalCount":1,"SmsTemplateList":[` + one + `]}`},
+		"null inside": {`{"Code":"OK","TotalCount":2,"SmsTemplateList":[null]}`, `{"Code":"OK","TotalCount":2,"SmsTemplateList":[]}`},
+	} {
+		asked := 0
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, pages[min(asked, len(pages)-1)])
+			asked++
+		}))
+		keys, err := aliyun.Static("key", "secret", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := aliyun.New(aliyun.Config{Routes: []aliyun.Route{{Name: "main", Endpoint: srv.Listener.Addr().String(), Plain: true, Credentials: keys}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := client.Catalog(t.Context(), "main")
+		if err == nil || got.Templates != nil || asked != len(pages) {
+			t.Errorf("%s: %+v, %v, after %d calls, want an error after %d", name, got, err, asked, len(pages))
+		}
+		srv.Close()
 	}
 }

@@ -12,6 +12,7 @@
 //     uncertain. Whoever learns a new code of the API adds a line there, or, without a new version,
 //     to the policy's outcomes (override.go). lookup.go reads it, outcome.go makes the Answer.
 //   - find.go: asks the API whether an uncertain call was executed after all.
+//   - catalog.go: the templates and signatures that an account has, and what the auditors said.
 //   - push.go and report.go: delivery reports as they are pushed to us, and what their codes mean.
 //   - queue.go: the same from a message queue, where an account has its reports and incoming messages there. queue_read.go
 //     receives, hands over and deletes; queue_client.go speaks to the message service, with the keys that queue_token.go fetches.
