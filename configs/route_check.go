@@ -35,7 +35,7 @@ func (c *policyCheck) checkRoute(key string, r *Route) {
 		c.addf(key+".credentials", "%s is not a name of the node configuration's credentials", quote(r.Credentials))
 	}
 	c.between(key+".qps", r.QPS, 1, 100_000)
-	c.between(key+".workers", r.Workers, 1, 10_000)
+	c.between(key+".workers", r.Workers, 1, 4096) // aliyun.MaxWorkers
 	c.between(key+".query_qps", r.QueryQPS, 1, 5000)
 	c.lasting(key+".timeout", r.Timeout, Duration(100*time.Millisecond), Duration(time.Minute))
 	c.checkShare(key, r)

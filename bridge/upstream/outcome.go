@@ -45,7 +45,7 @@ const (
 
 // answers are those to calls that were not answered with a status.
 var answers = map[string]bridge.Answer{
-	codeNoRoute:     retry(codeNoRoute, errNotMade, bridge.Answer{Account: true}),
+	codeNoRoute:     retry(codeNoRoute, errNotMade, bridge.Answer{}), // the policy took it away: no fault of the account
 	codeNotBound:    retry(codeNotBound, errUnreachable, bridge.Answer{Outage: true}),
 	codeUnreachable: retry(codeUnreachable, errUnreachable, bridge.Answer{Outage: true}),
 	codeTLS:         retry(codeTLS, errUnreachable, bridge.Answer{Outage: true}),
