@@ -51,7 +51,7 @@
 // it delivers, and those that ask silent sessions whether they live (takeover.go, 256 for an account at most); the
 // keeper of the door (refused.go), and that of the binds (rebind.go), which at times has 64 proposals under way; 129 that carry
 // out operations (operations.go); who answers submits that
-// waited for the API (ack.go), and at times one that moves the state's clock for it; the followers of the policy and of the brakes;
+// waited for the API (ack.go), and at times one that moves the state's clock for it; the followers of the policy, of the brakes and of the catalogs;
 // and, while this node leads, the dispatcher with one goroutine for each running call
 // (bounded by the routes' workers), its recorder of outcomes, who ends what has waited for too long (sweep.go), the resolver, who asks for messages without a report (poll.go), the reaper,
 // who looks at early reports (early.go), who reads the catalogs (catalog_sync.go),
