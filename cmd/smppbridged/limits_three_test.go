@@ -22,7 +22,7 @@ const calmQPS = 20
 // TestLimitsOverThreeNodes: limits are the cluster's, whichever nodes an account's ESMEs are at and whoever leads
 // (promise 5). The exact counts are shown in packages cluster and bridge; this is about all parts together.
 func TestLimitsOverThreeNodes(t *testing.T) {
-	f := startThree(t, func(o *options) {
+	f := startThree(t, singly, func(o *options) {
 		route := regexp.MustCompile(`(?m)^  - {name: sim, .*$`).Find(o.Policy)
 		calm := bytes.Replace(bytes.Replace(route, []byte("name: sim"), []byte("name: calm"), 1), []byte("qps: 100000"), fmt.Appendf(nil, "qps: %d", calmQPS), 1)
 		o.Policy = bytes.Replace(o.Policy, route, append(append(bytes.Clone(route), '\n'), calm...), 1)

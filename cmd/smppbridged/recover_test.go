@@ -54,7 +54,7 @@ func (s *system) refuses(code int, says string, args ...string) {
 // accepted. It is recovered: what they have sent is found by asking the API and not sent again, what they have not is
 // sent, and all receipts come. The others join again with nothing.
 func TestLostMajorityIsNotSentTwice(t *testing.T) {
-	f := startThree(t)
+	f := startThree(t, singly)
 	leader, left := f.leader()
 	code, body := leader.ask(http.MethodPost, "/v1/pause", "")
 	want(t, "pause: "+body, code, http.StatusOK)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -127,4 +128,9 @@ func (f *fleet3) leader() (leader, other *system) {
 		f.t.Fatal("no node leads")
 	}
 	return leader, other
+}
+
+// singly has each message go by a call of its own.
+func singly(o *options) {
+	o.Policy = bytes.Replace(o.Policy, []byte("  notice: {"), []byte("  notice: {batch: 1, "), 1)
 }
