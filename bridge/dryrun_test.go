@@ -80,7 +80,9 @@ func TestDryRunTakesNothing(t *testing.T) {
 		if got := r.status(second).State; got != store.StateAccepted {
 			t.Errorf("a second code within a minute is %v", got)
 		}
+		r.api.mu.Lock()
 		r.api.send = func(Call) Answer { return unreachable }
+		r.api.mu.Unlock()
 		other := r.bind("any", smpp.Transmitter)
 		for i := range 8 {
 			other.accepted("hello", to(i))

@@ -39,9 +39,11 @@ func TestUncertainIsListed(t *testing.T) {
 		if list, total, err := r.Uncertain(t.Context(), uint64(first), 1); err != nil || total != 2 || len(list) != 1 || list[0].Number != uint64(second) {
 			t.Errorf("behind the first: %+v of %d (%v)", list, total, err)
 		}
+		r.api.mu.Lock()
 		r.api.find = func(string) (Found, error) {
 			return Found{Known: true, Final: true, Ending: store.EndDelivered, Err: "000", DoneAt: r.node.now()}, nil
 		}
+		r.api.mu.Unlock()
 		pass(time.Minute)
 		if list, total, err := r.Uncertain(t.Context(), 0, 10); err != nil || total != 0 || len(list) != 0 {
 			t.Errorf("when all is known: %+v of %d (%v)", list, total, err)
@@ -141,7 +143,7 @@ func TestCancelMany(t *testing.T) {
 // back from a try is cancelled, too (promise 3).
 func TestCancelManyOrSent(t *testing.T) {
 	inCancel(t, func(t *testing.T, r *rig, e *esme) {
-		r.api.send = func(c Call) Answer {
+		r.api.send = func(c Call) Answer { // sending is paused yet
 			time.Sleep(10 * time.Millisecond)
 			if len(r.api.called())%3 == 0 {
 				return Answer{Kind: store.OutcomeRetry, Whole: true}
