@@ -56,6 +56,8 @@ func TestIncomingMessages(t *testing.T) {
 	if from, dest, text := s.bind("test", smpp.Receiver).hears(); from != phone || dest != up.DestCode || text != incomingText {
 		t.Errorf("from a number of %d digits to %s, %d characters", len(from), dest, len(text))
 	}
+	s.hangUp()
+	s.eventually("nobody is bound", func() bool { return len(s.store.Binds("test")) == 0 })
 	up.Content, up.SequenceID = "second", 8
 	if _, err := s.sim.Receive(up); err != nil {
 		t.Fatal(err)
