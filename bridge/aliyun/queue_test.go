@@ -248,3 +248,18 @@ func TestQueueIsNotAskedInALoop(t *testing.T) {
 		}
 	}
 }
+
+// A stop at the very moment at which keys have come leaves a reader with keys, or with an error, never without both.
+func TestQueueTokenWhileItStops(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		end := time.Now().Add(time.Hour).In(beijing).Format(time.DateTime)
+		respond(200, `{"Code":"OK","MessageTokenDTO":{"AccessKeyId":"STS.1","AccessKeySecret":"s","SecurityToken":"t","ExpireTime":"`+end+`"}}`)(w, r)
+	})
+	u, _ := url.Parse(srv.URL + "/")
+	ctx, cancel := context.WithCancel(t.Context())
+	token := &queueToken{url: u, client: newKeysClient(nil), credentials: testKeys(t), kind: queueOfReports, queue: "q", now: time.Now,
+		fetched: func(error) { cancel() }}
+	if keys, err := token.keys(ctx); err == nil && keys.reveal == nil {
+		t.Error("no error and no keys")
+	}
+}

@@ -60,15 +60,15 @@ func (t *queueToken) keys(ctx context.Context) (Keys, error) {
 	if t.fetched != nil && ctx.Err() == nil {
 		t.fetched(err)
 	}
-	if err != nil && left <= 0 || ctx.Err() != nil {
+	switch {
+	case err == nil:
+		t.last, t.spare = s, min(tokenSpare, s.expires.Sub(now)/3)
+	case left <= 0 || ctx.Err() != nil:
 		return Keys{}, err
-	}
-	if err != nil {
+	default:
 		t.again = now.Add(tokenAgain)
-		return t.last.keys, nil
 	}
-	t.last, t.spare = s, min(tokenSpare, s.expires.Sub(now)/3)
-	return s.keys, nil
+	return t.last.keys, nil
 }
 
 // void has the keys replaced that a request was refused with, unless they have been meanwhile.
