@@ -63,6 +63,7 @@ func TestOptOut(t *testing.T) {
 		hears := r.bind("shop", smpp.Receiver)
 		e := r.bind("shop", smpp.Transmitter)
 		e.accepted(advert, toPhone(upPhone))
+		pass(time.Second) // it is sent: what waits when its phone opts out is not
 		r.comes(shopUp("r "))
 		if got := hears.hears(smpp.StatusOK); got != "r " {
 			t.Errorf("the account heard %q", got)
