@@ -312,6 +312,10 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is missing", name)
 		}
 	}
+	s.eventually("the account's templates are listed", func() bool {
+		_, text := s.admin(http.MethodGet, "/metrics")
+		return strings.Contains(text, "\nsmppbridge_bridge_catalog_age_seconds{")
+	})
 	before := s.series()
 	for _, series := range before {
 		if privateLabel.MatchString(templateLabel.ReplaceAllString(series, "")) {
