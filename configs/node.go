@@ -80,6 +80,8 @@ type Callback struct {
 	// a file with the secret in it instead; relative to this file, or $CREDENTIALS_DIRECTORY/name under systemd;
 	// default callback_secret
 	SecretFile string `yaml:"secret_file"`
+	// addresses and networks (CIDR) that may push; behind a proxy its own; empty = any
+	From []string `yaml:"from"`
 }
 
 // Cluster is Raft's side.

@@ -57,6 +57,7 @@ func (n *Node) check(c *checker) {
 
 func (n *Node) checkCallback(c *checker) {
 	cb := &n.Callback
+	c.networks("callback.from", cb.From)
 	switch {
 	case cb.Secret != "" && cb.SecretFile != "":
 		c.addf("callback.secret", "is given beside callback.secret_file; allowed: one of the two")

@@ -52,7 +52,10 @@ func (n *node) startCallback(context.Context) error {
 	if n.opts.Callback.Listen == "" {
 		return nil
 	}
-	h := aliyun.PushHandler(n.bridge, n.opts.CallbackSecret, n.log, n.registry)
+	h, err := guardCallback(n.opts.Callback.From, aliyun.PushHandler(n.bridge, n.opts.CallbackSecret, n.log, n.registry))
+	if err != nil {
+		return err
+	}
 	// A body that trickles in must not hold a connection; a profile of the admin listener may take long.
 	addr, err := n.serveHTTP("callback HTTP", n.opts.Callback.Listen, &http.Server{Handler: h, ReadTimeout: callbackRead})
 	n.callbackAddr = addr

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"smppbridge/configs"
 )
 
 // openPaths are for probes and scrapers, which may know the node by any name; they tell nothing of messages and change nothing.
@@ -46,4 +48,27 @@ func isOwnHost(host, own string) bool {
 	}
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil
+}
+
+// guardCallback answers only those who may push, if from names any.
+func guardCallback(from []string, h http.Handler) (http.Handler, error) {
+	if len(from) == 0 {
+		return h, nil
+	}
+	networks := make([]netip.Prefix, len(from))
+	for i := range from {
+		var err error
+		if networks[i], err = configs.ParseNetwork(from[i]); err != nil {
+			return nil, fmt.Errorf("callback.from: %w", err)
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) }) {
+			w.Header().Set("Connection", "close")
+			http.Error(w, "forbidden", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	}), nil
 }

@@ -75,3 +75,13 @@ func TestOwnHost(t *testing.T) {
 		}
 	}
 }
+
+// TestCallbackFrom: who may not push gets no further than his address, even with the secret.
+func TestCallbackFrom(t *testing.T) {
+	for from, want := range map[string]int{"127.0.0.0/8": http.StatusOK, "192.0.2.0/24": http.StatusForbidden} {
+		s := startSystem(t, func(o *options) { o.Callback.From = []string{from} })
+		if got, _ := s.push("/callback/"+callbackSecret+"/smsreport", "[]"); got != want {
+			t.Errorf("from %s: HTTP %d, want %d", from, got, want)
+		}
+	}
+}
