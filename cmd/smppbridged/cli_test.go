@@ -66,7 +66,7 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 // scriptAddr is `addr VARIABLE...`: each gets a loopback address that was free a moment ago.
 func scriptAddr(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := listenLow()
 		ts.Check(err)
 		ts.Setenv(name, l.Addr().String())
 		defer l.Close() // not before all have one: they are to differ

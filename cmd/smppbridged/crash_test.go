@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -272,9 +271,22 @@ func write(t *testing.T, path, text string) {
 // freeAddr returns a loopback address that was free a moment ago.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	s := httptest.NewServer(nil)
-	defer s.Close()
-	return s.Listener.Addr().String()
+	l, err := listenLow()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// listenLow listens on a port that no connection of another test is given meanwhile as its own: those are higher.
+func listenLow() (l net.Listener, err error) {
+	for range 100 {
+		if l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", 12_000+rand.IntN(16_000))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 // wait lets time pass; the test's own clock is what it measures.
