@@ -66,7 +66,7 @@ func (d *dispatcher) open(pol *policy) (free, tries int) {
 		}
 		workers += r.Workers
 	}
-	return max(0, min(n, d.governor.allow(now, workers)-d.running)), tries
+	return max(0, min(n, d.governor.allow(now, workers, d.b.store.LastNumber())-d.running)), tries
 }
 
 // forget drops the exits of routes that the policy has no more, but those with calls under way.

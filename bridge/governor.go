@@ -3,6 +3,8 @@ package bridge
 import (
 	rtmetrics "runtime/metrics"
 	"time"
+
+	"smppbridge/store"
 )
 
 // The governor's settings. A call of the SDK costs some 100 µs of CPU; a few hundred that are
@@ -12,6 +14,7 @@ const (
 	governEvery   = 50 * time.Millisecond
 	governLeast   = 8                    // calls at a time, however busy the processors are
 	governSlow    = 500                  // calls a second: they take a tenth of a processor, and are not what keeps it busy
+	governQuiet   = time.Second          // nothing accepted for so long: there is nothing to give way to
 	waitTooLong   = 3 * time.Millisecond // of nine in ten goroutines that became runnable
 	waitGoodAgain = 1 * time.Millisecond
 )
@@ -25,6 +28,10 @@ type governor struct {
 	most  float64
 	begun int // calls since the last look
 	at    time.Time
+
+	accepted store.Number // the last message
+	quiet    time.Time    // since when it is
+
 	next  time.Time
 	waits []rtmetrics.Sample
 	last  []uint64 // counts of the histogram when it was looked at last
@@ -37,15 +44,22 @@ func newGovernor() *governor {
 	}
 }
 
-// allow returns how many calls may run at a time; most is what the routes' workers allow.
-func (g *governor) allow(now time.Time, most int) int {
+// allow returns how many calls may run at a time; most is what the routes' workers allow, accepted the last message.
+func (g *governor) allow(now time.Time, most int, accepted store.Number) int {
 	g.most = float64(most)
+	if accepted != g.accepted {
+		g.accepted, g.quiet = accepted, now
+	}
 	if !now.Before(g.next) {
 		perSecond := float64(g.begun) / max(now.Sub(g.at), governEvery).Seconds()
 		g.begun, g.at, g.next = 0, now, now.Add(governEvery)
 		rtmetrics.Read(g.waits)
 		if h := g.waits[0].Value; h.Kind() == rtmetrics.KindFloat64Histogram {
-			g.adjust(g.since(h.Float64Histogram()), perSecond)
+			wait := g.since(h.Float64Histogram())
+			if now.Sub(g.quiet) >= governQuiet {
+				wait = 0
+			}
+			g.adjust(wait, perSecond)
 		}
 	}
 	return int(min(g.limit, g.most))

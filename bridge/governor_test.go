@@ -4,6 +4,8 @@ import (
 	rtmetrics "runtime/metrics"
 	"testing"
 	"time"
+
+	"smppbridge/store"
 )
 
 func TestGovernorGivesWayToAccepting(t *testing.T) {
@@ -37,17 +39,17 @@ func TestGovernorLeavesFewCallsAlone(t *testing.T) {
 	g := newGovernor()
 	now := time.Unix(1, 0)
 	limit := 0
-	for range 200 {
-		limit = g.allow(now, 256)
+	for i := range 200 {
+		limit = g.allow(now, 256, store.Number(i+1))
 		g.adjust(20*time.Millisecond, governSlow/2)
 		now = now.Add(governEvery)
 	}
 	if limit != 256 {
 		t.Errorf("with few calls and busy processors the limit is %d, want all 256 workers", limit)
 	}
-	for range 50 {
+	for i := range 50 {
 		g.begun = 100 // in 50 ms: 2,000 a second
-		g.allow(now, 256)
+		g.allow(now, 256, store.Number(i+1))
 		g.adjust(20*time.Millisecond, 2000)
 		now = now.Add(governEvery)
 	}
