@@ -12,6 +12,7 @@ import (
 func (b *Bridge) Report(ctx context.Context, reports []IncomingReport) error {
 	cmd := &store.Report{Reports: make([]store.DeliveryReport, 0, len(reports))}
 	unmatched := 0
+	known := make(map[string]store.Attempt, 8) // by OutId: the reports of one call come together, and it may have 100 members
 	for i := range reports {
 		r := &reports[i]
 		if r.Ending == 0 { // no final state yet: a later report has it
@@ -22,7 +23,13 @@ func (b *Bridge) Report(ctx context.Context, reports []IncomingReport) error {
 			OutID: r.OutID, BizID: r.BizID, Phone: r.Phone,
 			Ending: r.Ending, Err: r.Err, Code: r.Code, DoneAt: r.DoneAt.UnixMilli(),
 		}
-		if d.Attempt, d.Number = b.find(r.OutID, r.BizID, r.Phone); d.Number == 0 {
+		a, ok := known[r.OutID]
+		if !ok {
+			if a, ok = b.attemptOf(r.OutID, r.BizID); ok && r.OutID != "" {
+				known[r.OutID] = a
+			}
+		}
+		if d.Attempt, d.Number = memberOf(&a, r.Phone); d.Number == 0 {
 			unmatched++
 		}
 		cmd.Reports = append(cmd.Reports, d)
@@ -77,13 +84,23 @@ func (b *Bridge) commitReports(ctx context.Context, cmd *store.Report) error {
 // find looks up the message a report is about: by the OutId of its call, else by the BizId.
 // Zeros: nothing is known of it yet. Apply verifies what is found here.
 func (b *Bridge) find(outID, bizID, phone string) (store.AttemptID, store.Number) {
+	a, ok := b.attemptOf(outID, bizID)
+	if !ok {
+		return 0, 0
+	}
+	return memberOf(&a, phone)
+}
+
+func (b *Bridge) attemptOf(outID, bizID string) (store.Attempt, bool) {
 	a, err := b.store.AttemptByOutID(outID)
 	if err != nil && bizID != "" {
 		a, err = b.store.AttemptByBizID(bizID)
 	}
-	if err != nil {
-		return 0, 0
-	}
+	return a, err == nil
+}
+
+// memberOf is the message of a call that went to phone.
+func memberOf(a *store.Attempt, phone string) (store.AttemptID, store.Number) {
 	for _, m := range a.Members {
 		// A report that names no phone can only mean the one message of its call.
 		if samePhone(m.Phone, phone) || phone == "" && len(a.Members) == 1 {
