@@ -50,19 +50,24 @@ func (g *governor) allow(now time.Time, most int, accepted store.Number) int {
 	if accepted != g.accepted {
 		g.accepted, g.quiet = accepted, now
 	}
-	if !now.Before(g.next) {
-		perSecond := float64(g.begun) / max(now.Sub(g.at), governEvery).Seconds()
-		g.begun, g.at, g.next = 0, now, now.Add(governEvery)
-		rtmetrics.Read(g.waits)
-		if h := g.waits[0].Value; h.Kind() == rtmetrics.KindFloat64Histogram {
-			wait := g.since(h.Float64Histogram())
-			if now.Sub(g.quiet) >= governQuiet {
-				wait = 0
-			}
-			g.adjust(wait, perSecond)
-		}
+	if now.Before(g.next) {
+		return int(min(g.limit, g.most))
+	}
+	perSecond := float64(g.begun) / max(now.Sub(g.at), governEvery).Seconds()
+	g.begun, g.at, g.next = 0, now, now.Add(governEvery)
+	rtmetrics.Read(g.waits)
+	if h := g.waits[0].Value; h.Kind() == rtmetrics.KindFloat64Histogram {
+		g.adjust(g.felt(now, g.since(h.Float64Histogram())), perSecond)
 	}
 	return int(min(g.limit, g.most))
+}
+
+// felt is the wait that counts: none where nobody waits for an answer.
+func (g *governor) felt(now time.Time, wait time.Duration) time.Duration {
+	if now.Sub(g.quiet) >= governQuiet {
+		return 0
+	}
+	return wait
 }
 
 // adjust follows the wait of nine in ten goroutines since the last look: down by a quarter, up by

@@ -82,3 +82,22 @@ func TestGovernorNinthDecile(t *testing.T) {
 		}
 	}
 }
+
+// TestGovernorHasNothingToGiveWayTo: a second after the last message was accepted the wait does not count, and with the next one
+// it does again.
+func TestGovernorHasNothingToGiveWayTo(t *testing.T) {
+	g, now := newGovernor(), time.Unix(1, 0)
+	for i, step := range []struct {
+		after    time.Duration
+		accepted store.Number
+		want     time.Duration
+	}{
+		{0, 7, waitTooLong}, {governQuiet - 1, 7, waitTooLong}, {1, 7, 0}, {time.Hour, 7, 0}, {1, 8, waitTooLong}, {governQuiet, 8, 0},
+	} {
+		now = now.Add(step.after)
+		g.allow(now, 256, step.accepted)
+		if got := g.felt(now, waitTooLong); got != step.want {
+			t.Errorf("step %d: %v counts, want %v", i, got, step.want)
+		}
+	}
+}
