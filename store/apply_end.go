@@ -174,9 +174,13 @@ func (t *txn) endTogether(parts []Number, e end) {
 // report applies a Report.
 func (t *txn) report(c *Report) *ReportResult {
 	r := &ReportResult{Codes: make([]ReportCode, len(c.Reports))}
+	var a attemptRecord // the reports of one call come together, and a Report changes no attempt
 	for i := range c.Reports {
 		d := &c.Reports[i]
-		code := t.deliveryReport(d)
+		if a.id != d.Attempt {
+			a, _ = t.attempt(d.Attempt)
+		}
+		code := t.deliveryReport(d, &a)
 		if d.Orphan != 0 && (code == ReportApplied || code == ReportDuplicate) {
 			t.dropOrphan(d.Orphan)
 		}
@@ -186,8 +190,8 @@ func (t *txn) report(c *Report) *ReportResult {
 }
 
 // deliveryReport ends the message that a report is about. The attempt need not be the message's
-// last: a report of one that was thought unsent says that it was sent.
-func (t *txn) deliveryReport(d *DeliveryReport) ReportCode {
+// last: a report of one that was thought unsent says that it was sent. a is the attempt, if there is one.
+func (t *txn) deliveryReport(d *DeliveryReport, a *attemptRecord) ReportCode {
 	if d.Number == 0 {
 		if d.Orphan == 0 {
 			t.keepOrphan(d)
@@ -203,17 +207,16 @@ func (t *txn) deliveryReport(d *DeliveryReport) ReportCode {
 	case was.State == StatePart || was.State == StateJoined:
 		return ReportMismatch
 	}
-	a, _ := t.attempt(d.Attempt)
 	m := a.member(d.Number)
 	if m == nil {
 		return ReportMismatch
 	}
 	if d.Attempt == was.Attempt {
-		t.book(&a, m, &was)
+		t.book(a, m, &was)
 	} else {
-		t.book(&a, m, &Status{})
+		t.book(a, m, &Status{})
 	}
-	t.final(d.Number, &was, end{attempt: &a, ending: d.Ending, err: d.Err, code: d.Code, doneAt: d.DoneAt})
+	t.final(d.Number, &was, end{attempt: a, ending: d.Ending, err: d.Err, code: d.Code, doneAt: d.DoneAt})
 	t.view.touch(WatchOutcome)
 	return ReportApplied
 }

@@ -163,7 +163,13 @@ func install(temp, path string) error {
 	if err := os.Rename(temp, path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
+}
+
+// SyncDir makes durable what a folder says of its files: those that were created in it, renamed or removed. What is in
+// them is synced by who wrote it.
+func SyncDir(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}
