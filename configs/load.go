@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"smppbridge/configs/credfile"
 )
 
 // ParseNode reads a node's configuration from the document b over the defaults and validates it. Faults call the
@@ -148,17 +150,20 @@ func (c *checker) path(key, file, dir string) string {
 // errSecret is returned for a secret file with an unfit secret in it.
 var errSecret = errors.New("the secret in it " + secretRule)
 
+// maxSecretFile is how many octets of the file with the callback's secret are read.
+const maxSecretFile = 1 << 10
+
 // ReadSecret returns the callback's secret, from its file if it is not in the configuration. It is empty if there
-// is no listener. The error names the file, never the secret.
+// is no listener. The file must be private. The error names the file, never the secret.
 func (cb Callback) ReadSecret() (string, error) {
 	if cb.Listen == "" || cb.Secret != "" {
 		return cb.Secret, nil
 	}
-	b, err := os.ReadFile(cb.SecretFile)
+	text, err := credfile.ReadPrivate(cb.SecretFile, maxSecretFile)
 	if err != nil {
-		return "", fmt.Errorf("read callback secret: %w", err)
+		return "", fmt.Errorf("read callback secret: %s: %w", cb.SecretFile, err)
 	}
-	secret := strings.TrimSpace(string(b))
+	secret := strings.TrimSpace(text)
 	if !secretShape.MatchString(secret) {
 		return "", fmt.Errorf("read callback secret: %s: %w", cb.SecretFile, errSecret)
 	}

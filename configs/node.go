@@ -77,7 +77,7 @@ type HTTP struct {
 type Callback struct {
 	Listen string `yaml:"listen"` // empty = none; plain HTTP, for a TLS proxy in front of it; default 127.0.0.1:9776
 	Secret string `yaml:"secret"` // path element: 16 to 128 letters, digits, "-", "_"; empty = from secret_file
-	// a file with the secret in it instead; relative to this file, or $CREDENTIALS_DIRECTORY/name under systemd;
+	// a file of mode 0600 with the secret in it instead; relative to this file, or $CREDENTIALS_DIRECTORY/name under systemd;
 	// default callback_secret
 	SecretFile string `yaml:"secret_file"`
 	// addresses and networks (CIDR) that may push; behind a proxy its own; empty = any

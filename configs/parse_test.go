@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"smppbridge/configs/credfile"
 )
 
 const testHash = "$argon2id$v=19$m=19456,t=2,p=1$TUmwdKYoly25RRHpGqe0wA$cXHxpbfW2HEob3kXQPqQs3XahwkVpoKcE9uC4GHkM3A"
@@ -165,6 +167,13 @@ func TestReadSecret(t *testing.T) {
 	write(marker)
 	if _, err := cb.ReadSecret(); !errors.Is(err, errSecret) || strings.Contains(err.Error(), marker) || !strings.Contains(err.Error(), file) {
 		t.Errorf("unfit secret: got %v", err)
+	}
+	write("0123456789abcdef\n")
+	if err := os.Chmod(file, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cb.ReadSecret(); !errors.Is(err, credfile.ErrOpen) || !strings.Contains(err.Error(), file) {
+		t.Errorf("a file that others can read: got %v", err)
 	}
 	cb.SecretFile += "x"
 	if _, err := cb.ReadSecret(); !errors.Is(err, os.ErrNotExist) {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"smppbridge/configs/credfile"
 )
 
 const (
@@ -40,7 +42,7 @@ func FromProfile(path, name string, log *slog.Logger) (Credentials, error) {
 		path, _ = profilePath()
 	}
 	name = cmp.Or(name, os.Getenv(envProfile), defaultProfile)
-	text, err := readPrivate(path)
+	text, err := credfile.ReadPrivate(path, maxKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("credentials profile: %w", err)
 	}
@@ -98,7 +100,7 @@ func profile(text, section string) map[string]string {
 			inside = strings.TrimSpace(strings.Trim(line, "[]")) == section
 		case inside:
 			name, value, _ := strings.Cut(line, "=")
-			values[strings.TrimSpace(name)] = unquote(strings.TrimSpace(value))
+			values[strings.TrimSpace(name)] = credfile.Unquote(strings.TrimSpace(value))
 		}
 	}
 	return values

@@ -3,13 +3,13 @@ package aliyun
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
+
+	"smppbridge/configs/credfile"
 )
 
 const (
@@ -59,7 +59,7 @@ func (f *keyFile) Keys() (Keys, error) {
 	f.checked = now
 	info, err := os.Stat(f.path)
 	if err != nil {
-		f.seen, f.keys, f.err = nil, Keys{}, fmt.Errorf("key file: %w", withoutPath(err))
+		f.seen, f.keys, f.err = nil, Keys{}, fmt.Errorf("key file: %w", credfile.WithoutPath(err))
 		return f.keys, f.err
 	}
 	if f.seen != nil && os.SameFile(info, f.seen) && info.ModTime().Equal(f.seen.ModTime()) &&
@@ -73,7 +73,7 @@ func (f *keyFile) Keys() (Keys, error) {
 
 // read reads and checks the file once.
 func (f *keyFile) read() (Keys, error) {
-	text, err := readPrivate(f.path)
+	text, err := credfile.ReadPrivate(f.path, maxKeyFile)
 	if err != nil {
 		return Keys{}, fmt.Errorf("key file: %w", err)
 	}
@@ -82,48 +82,6 @@ func (f *keyFile) read() (Keys, error) {
 		return Keys{}, fmt.Errorf("key file: %w", err)
 	}
 	return keys, nil
-}
-
-// errOpenFile says that others can read a secret.
-var errOpenFile = errors.New("readable by group or others; chmod 0600")
-
-// readPrivate reads a file that holds secrets. The permissions are those of the file that was
-// opened, not of what the name may point to a moment later.
-func readPrivate(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", withoutPath(err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return "", withoutPath(err)
-	}
-	if !info.Mode().IsRegular() {
-		return "", errors.New("not a regular file")
-	}
-	if info.Mode().Perm()&0o077 != 0 && !inCredentialsDirectory(path) {
-		return "", errOpenFile
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxKeyFile))
-	if err != nil {
-		return "", withoutPath(err)
-	}
-	return string(text), nil
-}
-
-// inCredentialsDirectory reports whether path lies below $CREDENTIALS_DIRECTORY.
-func inCredentialsDirectory(path string) bool {
-	dir := os.Getenv("CREDENTIALS_DIRECTORY")
-	if dir == "" || !filepath.IsAbs(dir) {
-		return false
-	}
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return false
-	}
-	rel, err := filepath.Rel(dir, absolute)
-	return err == nil && filepath.IsLocal(rel)
 }
 
 // parseKeys understands both forms of a key file.
@@ -140,7 +98,7 @@ func parseKeys(text string) (Keys, error) {
 			bare = append(bare, line)
 			continue
 		}
-		named[strings.TrimSpace(name)] = unquote(strings.TrimSpace(value))
+		named[strings.TrimSpace(name)] = credfile.Unquote(strings.TrimSpace(value))
 	}
 	switch {
 	case len(named) == 0 && (len(bare) == 2 || len(bare) == 3):
@@ -150,20 +108,4 @@ func parseKeys(text string) (Keys, error) {
 		return newKeys(named["access_key_id"], named["access_key_secret"], named["security_token"])
 	}
 	return Keys{}, errors.New("want two lines, id and secret, or the keys access_key_id and access_key_secret")
-}
-
-// unquote removes one pair of quotes.
-func unquote(s string) string {
-	if len(s) >= 2 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0] {
-		return s[1 : len(s)-1]
-	}
-	return s
-}
-
-// withoutPath is err without the path, which the configuration names anyway.
-func withoutPath(err error) error {
-	if wrapped := new(fs.PathError); errors.As(err, &wrapped) {
-		return wrapped.Err
-	}
-	return err
 }

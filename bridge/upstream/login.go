@@ -4,11 +4,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
+
+	"smppbridge/configs/credfile"
 )
 
 // Credentials are files that are read at each bind: what changes in them needs no restart.
@@ -20,9 +18,8 @@ type login struct{ systemID, password string }
 const maxFile = 256 << 10
 
 var (
-	errForm     = errors.New("want two lines, system_id and password, or the keys system_id and password")
-	errOpenFile = errors.New("readable by group or others; chmod 0600")
-	errNoCert   = errors.New("no certificate in it")
+	errForm   = errors.New("want two lines, system_id and password, or the keys system_id and password")
+	errNoCert = errors.New("no certificate in it")
 )
 
 // FromFile reads a login from a file: two lines, system_id and password, or lines `system_id: …` and `password: …`. It must
@@ -40,7 +37,7 @@ func FromFile(file, caFile string) (*Credentials, error) {
 }
 
 func (c *Credentials) login() (login, error) {
-	text, err := readFile(c.file, true)
+	text, err := credfile.ReadPrivate(c.file, maxFile)
 	if err != nil {
 		return login{}, fmt.Errorf("password file: %w", err)
 	}
@@ -56,7 +53,7 @@ func (c *Credentials) roots() (*x509.CertPool, error) {
 	if c.ca == "" {
 		return nil, nil
 	}
-	text, err := readFile(c.ca, false)
+	text, err := credfile.Read(c.ca, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("ca_file: %w", err)
 	}
@@ -82,7 +79,7 @@ func parseLogin(text string) (login, error) {
 	named := make(map[string]string, 2)
 	for _, line := range lines {
 		if name, value, ok := strings.Cut(line, ":"); ok {
-			named[strings.TrimSpace(name)] = unquote(strings.TrimSpace(value))
+			named[strings.TrimSpace(name)] = credfile.Unquote(strings.TrimSpace(value))
 		}
 	}
 	l := login{lines[0], lines[1]}
@@ -93,56 +90,4 @@ func parseLogin(text string) (login, error) {
 		return login{}, errForm
 	}
 	return l, nil
-}
-
-func unquote(s string) string {
-	if len(s) >= 2 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0] {
-		return s[1 : len(s)-1]
-	}
-	return s
-}
-
-// readFile reads a file; one with secrets must be private. The permissions are those of the file that was opened.
-func readFile(path string, secret bool) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", withoutPath(err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	switch {
-	case err != nil:
-		return "", withoutPath(err)
-	case !info.Mode().IsRegular():
-		return "", errors.New("not a regular file")
-	case secret && info.Mode().Perm()&0o077 != 0 && !inCredentialsDirectory(path):
-		return "", errOpenFile
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxFile))
-	if err != nil {
-		return "", withoutPath(err)
-	}
-	return string(text), nil
-}
-
-// inCredentialsDirectory reports whether path lies below $CREDENTIALS_DIRECTORY, which is private as a whole.
-func inCredentialsDirectory(path string) bool {
-	dir := os.Getenv("CREDENTIALS_DIRECTORY")
-	if dir == "" || !filepath.IsAbs(dir) {
-		return false
-	}
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return false
-	}
-	rel, err := filepath.Rel(dir, absolute)
-	return err == nil && filepath.IsLocal(rel)
-}
-
-// withoutPath is err without the path, which the configuration names anyway.
-func withoutPath(err error) error {
-	if wrapped := new(fs.PathError); errors.As(err, &wrapped) {
-		return wrapped.Err
-	}
-	return err
 }

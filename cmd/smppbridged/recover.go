@@ -171,7 +171,7 @@ func (r *recoverer) recoverBackup() error {
 		return err
 	}
 	for _, name := range []string{raftName, stateName} {
-		if err := errors.Join(os.Rename(filepath.Join(folder, name), r.path(name)), syncDir(r.cfg.DataDir)); err != nil {
+		if err := errors.Join(os.Rename(filepath.Join(folder, name), r.path(name)), store.SyncDir(r.cfg.DataDir)); err != nil {
 			return err
 		}
 	}
@@ -237,7 +237,7 @@ func (r *recoverer) moveAside() error {
 		}
 	}
 	fmt.Fprintln(r.out, "moved aside ", aside, "(texts and numbers are in it: remove it when it is not needed any more)")
-	return syncDir(r.cfg.DataDir)
+	return store.SyncDir(r.cfg.DataDir)
 }
 
 // prepare makes state file and log of the new epoch in folder. The backup is copied, and looked at page by page.
@@ -256,7 +256,7 @@ func (r *recoverer) prepare(folder string) error {
 	} else {
 		err = r.begin(st, filepath.Join(folder, raftName))
 	}
-	return errors.Join(err, st.Close(), syncDir(folder))
+	return errors.Join(err, st.Close(), store.SyncDir(folder))
 }
 
 func exists(path string) bool {
@@ -277,12 +277,4 @@ func copyFile(to, from string) error {
 	}
 	_, err = io.Copy(out, in)
 	return errors.Join(err, out.Close())
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
