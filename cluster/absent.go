@@ -32,7 +32,7 @@ func newAbsences(over func(id raft.ServerID, term uint64) bool) *absences {
 // AppendEntries implements raft.Transport.
 func (t pipelines) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	beats := isHeartbeat(args)
-	args = provenCommit(args)
+	args = t.safeCommit(args)
 	if !beats {
 		if err := t.absences.wait(id, args.Term); err != nil {
 			return err
@@ -45,18 +45,19 @@ func (t pipelines) AppendEntries(id raft.ServerID, target raft.ServerAddress, ar
 	return err
 }
 
-// provenCommit returns args with a commit index that is not beyond the entries that args proves the follower to have.
+// safeCommit returns args with a commit index that is not beyond the entries that args proves the follower to have, nor
+// beyond those that this node has on its disk (tail).
 //
 // Raft (1.7.3) reads the commit index when it sends, but the last index to send some time, and a pause after a failed attempt,
 // before. What a new leader sends first can then have a commit index beyond its entries, and a follower commits whatever it
 // has up to there: a leader that was cut off and is back would apply what nobody else has.
-func provenCommit(args *raft.AppendEntriesRequest) *raft.AppendEntriesRequest {
-	proven := args.PrevLogEntry + uint64(len(args.Entries))
-	if args.LeaderCommitIndex <= proven {
+func (t pipelines) safeCommit(args *raft.AppendEntriesRequest) *raft.AppendEntriesRequest {
+	most := min(args.PrevLogEntry+uint64(len(args.Entries)), t.synced())
+	if args.LeaderCommitIndex <= most {
 		return args
 	}
 	safe := *args
-	safe.LeaderCommitIndex = proven
+	safe.LeaderCommitIndex = most
 	return &safe
 }
 

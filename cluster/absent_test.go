@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"errors"
-	"net"
+	"math"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,16 +18,9 @@ func TestEntriesWaitForAPeerThatIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer from.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // an address that nobody answers at, for now
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := raft.ServerAddress(l.Addr().String())
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := raft.ServerAddress(freeAddr(t)) // nobody answers there, for now
 	var over atomic.Bool
-	tr := pipelines{from, newAbsences(func(id raft.ServerID, term uint64) bool { return id != "n2" || term != 3 || over.Load() })}
+	tr := pipelines{from, newAbsences(func(id raft.ServerID, term uint64) bool { return id != "n2" || term != 3 || over.Load() }), allSynced, nil}
 	send := func(req raft.AppendEntriesRequest) error {
 		req.Term = 3
 		return tr.AppendEntries("n2", addr, &req, &raft.AppendEntriesResponse{})
@@ -87,26 +80,31 @@ func answering(t *testing.T, addr raft.ServerAddress) {
 	}()
 }
 
-// TestCommitIndexIsProven: no follower is told to commit what it has not been shown to have in common with the leader.
+// TestCommitIndexIsProven: no follower is told to commit what it has not been shown to have in common with the leader, nor
+// what the leader's disk does not have.
 func TestCommitIndexIsProven(t *testing.T) {
 	entries := []*raft.Log{{Index: 8}, {Index: 9}}
 	tests := []struct {
-		name                string
-		entries             []*raft.Log
-		prev, commit, wants uint64
+		name                        string
+		entries                     []*raft.Log
+		prev, commit, synced, wants uint64
 	}{
-		{"behind the entries", entries, 7, 8, 8},
-		{"the last entry", entries, 7, 9, 9},
-		{"beyond the entries", entries, 7, 12, 9},
-		{"beyond, without entries", nil, 7, 9, 7},
-		{"a heartbeat", nil, 0, 0, 0},
+		{"behind the entries", entries, 7, 8, math.MaxUint64, 8},
+		{"the last entry", entries, 7, 9, math.MaxUint64, 9},
+		{"beyond the entries", entries, 7, 12, math.MaxUint64, 9},
+		{"beyond, without entries", nil, 7, 9, math.MaxUint64, 7},
+		{"beyond the leader's disk", entries, 7, 9, 8, 8},
+		{"beyond it, without entries", nil, 9, 9, 8, 8},
+		{"behind it", entries, 7, 8, 8, 8},
+		{"a heartbeat", nil, 0, 0, math.MaxUint64, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := make(chan uint64, 2)
 			from, to := heeding(t, got)
 			req := raft.AppendEntriesRequest{Term: 3, PrevLogEntry: tt.prev, Entries: tt.entries, LeaderCommitIndex: tt.commit}
-			tr := pipelines{from, newAbsences(func(raft.ServerID, uint64) bool { return false })}
+			tr := pipelines{from, newAbsences(func(raft.ServerID, uint64) bool { return false }),
+				func() uint64 { return tt.synced }, nil}
 			if err := tr.AppendEntries("n2", to, &req, &raft.AppendEntriesResponse{}); err != nil {
 				t.Fatal(err)
 			}
@@ -157,3 +155,6 @@ func heeding(t *testing.T, got chan<- uint64) (from *raft.NetworkTransport, to r
 	}()
 	return pair[0], pair[1].LocalAddr()
 }
+
+// allSynced is of a log that is on the disk.
+func allSynced() uint64 { return math.MaxUint64 }

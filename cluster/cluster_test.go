@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"smppbridge/cluster"
 	"smppbridge/cluster/clustertest"
@@ -48,7 +47,7 @@ func texts(t *testing.T, st *store.Store) map[string]int {
 
 func TestThreeNodesHoldTheSame(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, nil)
+	c := led(t, steady)
 	var last store.Number
 	for seq := uint64(1); seq <= 30; seq++ {
 		n := number(t, c.Propose(acceptCommand("x", seq, fmt.Sprint("message ", seq))))
@@ -93,7 +92,7 @@ func (o *outcomes) note(text string, cmd *store.Accept, err error) {
 }
 
 // lanes proposes in eight lanes on one node, each until its first error. The returned functions wait
-// for a number of acknowledgements, and for the end.
+// for a number of acknowledgements, or until all lanes have ended, and for the end.
 func (o *outcomes) lanes(ctx context.Context, node *cluster.Node) (warm func(acks int), wait func()) {
 	var wg sync.WaitGroup
 	acks := make(chan struct{}, 1000)
@@ -114,12 +113,17 @@ func (o *outcomes) lanes(ctx context.Context, node *cluster.Node) (warm func(ack
 			}
 		})
 	}
+	ended := make(chan struct{})
+	go func() { wg.Wait(); close(ended) }() // ends with the lanes
 	warm = func(n int) {
 		for range n {
-			<-acks
+			select {
+			case <-acks:
+			case <-ended: // the lead was lost already
+			}
 		}
 	}
-	return warm, wg.Wait
+	return warm, func() { <-ended }
 }
 
 // TestLeaderLossClassifiesOutcomes crashes the leader under proposals: what was acknowledged is on
@@ -130,13 +134,16 @@ func TestLeaderLossClassifiesOutcomes(t *testing.T) {
 	c := clustertest.New(t, 3, nil)
 	old := c.Leader()
 	out := outcomes{acked: map[string]*store.Accept{}, sure: map[string]*store.Accept{}, unknown: map[string]*store.Accept{}}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	warm, wait := out.lanes(ctx, c.Node(old))
 	warm(100)
 	c.Crash(old)
 	wait()
 	t.Logf("%d acknowledged, %d surely not proposed, %d unknown", len(out.acked), len(out.sure), len(out.unknown))
+	if len(out.acked) == 0 {
+		t.Error("nothing was acknowledged")
+	}
 	for text, cmd := range out.unknown {
 		number(t, c.Propose(cmd))
 		out.acked[text] = cmd
@@ -209,9 +216,7 @@ func TestFollowerThatWasAwayGetsTheFile(t *testing.T) {
 	add(5)
 	c.Stop(away)
 	add(100)
-	if first := c.Node(c.Leader()).Figures().LogFirstIndex; first < 20 {
-		t.Fatalf("the log still begins at %d", first)
-	}
+	c.Eventually("the log to be cut", func() bool { return c.Node(c.Leader()).Figures().LogFirstIndex >= 20 })
 	c.Start(away)
 	c.Agree()
 	c.Eventually("a snapshot restored", func() bool { return c.Node(away).Figures().SnapshotsReceived > 0 })

@@ -6,10 +6,10 @@ import (
 )
 
 const (
-	// commitGap is the time between two commits of the store while only Accepts are applied and nobody
-	// waits to read them. A commit costs two syncs, on each node; at 10,000 submits a second a group of
-	// them is applied every few milliseconds.
-	commitGap = 10 * time.Millisecond
+	// commitGap is the time between two commits of the store while only Accepts, Reports and Delivereds are
+	// applied and nobody waits to read them. A commit costs two syncs, on each node, and what is applied meanwhile waits for
+	// it; at 10,000 submits a second a group of them is applied every few milliseconds.
+	commitGap = 20 * time.Millisecond
 
 	// maxStagedBytes bounds what a commit takes, and so what waits behind it.
 	maxStagedBytes = 1 << 20

@@ -20,6 +20,7 @@ func TestAcceptIsAnsweredBeforeTheCommit(t *testing.T) {
 	s := newSite(t, nil)
 	s.openStore()
 	f := newFSM(s.store, newFault(nil), func(string) {})
+	f.synced = func(uint64) error { return nil }
 	var told []uint64
 	awaited := false
 	f.decided = func(l *raft.Log, r store.Result) bool {

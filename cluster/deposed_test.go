@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"smppbridge/cluster"
-	"smppbridge/cluster/clustertest"
 )
 
 // TestDeposedLeaderAnswersNoReads: the others are in a later term, where another node leads, and the leader has not heard
@@ -14,8 +13,8 @@ import (
 // node that takes it for the leader.
 func TestDeposedLeaderAnswersNoReads(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, func(cfg *cluster.Config) { firstLeads(cfg); cfg.EnqueueTimeout = short })
-	leader := c.LeaderOf(0, 1, 2)
+	c := led(t, func(cfg *cluster.Config) { firstLeads(cfg); cfg.EnqueueTimeout = short })
+	leader := c.Leader()
 	a, b := (leader+1)%3, (leader+2)%3
 	c.Node(a).AnswerTerm(1)
 	if err := c.Node(leader).Sync(patient(t)); err != nil {
@@ -33,5 +32,35 @@ func TestDeposedLeaderAnswersNoReads(t *testing.T) {
 	c.Node(b).AnswerTerm(0)
 	if err := c.Node(a).Sync(patient(t)); err != nil {
 		t.Errorf("sync once a majority is in the leader's term: %v", err)
+	}
+}
+
+// TestHeartbeatDeposesNobody: what makes a leader a follower comes to Raft's main loop, so that it does not add entries in
+// another leader's term. Followers heed their leader's heartbeats.
+func TestHeartbeatDeposesNobody(t *testing.T) {
+	t.Parallel()
+	c := led(t, firstLeads)
+	leader := c.Leader()
+	a := (leader + 1) % 3
+	term := c.Node(leader).Figures().Term
+	for _, tt := range []struct {
+		what     string
+		from, to int
+		later    uint64
+		heeded   bool
+	}{
+		{"a leader, of a later term", a, leader, 1, false},
+		{"a follower, of a later term", leader, a, 1, false},
+		{"a follower, of its term", leader, a, 0, true},
+	} {
+		to := c.Peer(tt.to)
+		if heeded, err := c.Node(tt.from).Heartbeat(to.ID, to.Addr, tt.later); err != nil || heeded != tt.heeded {
+			t.Errorf("to %s: heeded %v, %v", tt.what, heeded, err)
+		}
+	}
+	for i := range 3 {
+		if f := c.Node(i).Figures(); f.Term != term || c.Node(i).IsLeader() != (i == leader) {
+			t.Errorf("n%d is %s in term %d; n%d led in term %d", i+1, f.State, f.Term, leader+1, term)
+		}
 	}
 }

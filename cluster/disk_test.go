@@ -54,9 +54,7 @@ func TestFullDiskEndsOneNode(t *testing.T) {
 				if role == "leader" {
 					to = c.Peer(2).ID
 				}
-				if err := c.Node(c.Leader()).Transfer(patient(t), to); err != nil {
-					t.Fatal(err)
-				}
+				handTo(t, c.Node(c.Leader()), to)
 				c.Eventually("the leader wanted", func() bool { return (c.Leader() == 2) == (role == "leader") })
 			}
 			l := startLoad(t, 4, 16<<10, c.Node(0), c.Node(1), c.Node(2))
@@ -116,7 +114,7 @@ func TestLowDiskHandsOver(t *testing.T) {
 		leader := c.Leader()
 		return leader == 2 || c.Node(leader).Transfer(patient(t), "n3") == nil && c.Leader() == 2
 	})
-	l := startLoad(t, 4, 8<<10, c.Node(0), c.Node(1), c.Node(2))
+	l := startLoad(t, 8, 32<<10, c.Node(0), c.Node(1), c.Node(2)) // much at a time: on a slow disk each sync takes long
 	c.Eventually("another to lead", func() bool { return c.Leader() != 2 })
 	l.more(t, 20)
 	l.end()

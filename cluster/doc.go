@@ -6,7 +6,7 @@
 //
 // Raft itself is hashicorp/raft. Its parts and what stands for them here:
 //
-//   - the log: raft-wal, each append synced, in Config.Dir/wal (raftLog)
+//   - the log: raft-wal, each append synced, in Config.Dir/wal (raftLog, segments.go)
 //   - the state machine: a store.Store, whose file holds the state and the index of the last entry
 //     applied to it, written in one transaction (fsm, commit.go)
 //   - the snapshots: the same file (snapshotStore)
@@ -21,20 +21,24 @@
 //	Propose ── forward ── mesh ── leader's answerPropose ──┐
 //	Propose on the leader ─────────────────────────────────┤
 //	  ┌────────────────────────────────────────────────────┘
-//	  └── queue ── raft ── raftLog.StoreLogs (one sync for all that wait)
-//	                 │                └── followers do the same
-//	                 └── majority: fsm.ApplyBatch: decided (store.Stage)
-//	                                  ├── of an Accept ── Propose returns
+//	  └── queue ── raft ── raftLog.StoreLogs (one sync for all that wait; a leader's in its tail)
+//	                 │                └── followers do the same, at the same time
+//	                 └── majority: fsm.ApplyBatch: the leader's disk has it, decided (store.Stage)
+//	                                  ├── of Accept, Report, Delivered ── Propose returns
 //	                                  └── fsm.commit: on disk and to be seen (store.Commit)
 //	                                        └── of all others ── settle ── Propose returns
 //
-// What a majority's synced logs hold and the store has decided cannot come out differently any more, so an
-// Accept, for which an ESME waits, is answered before the store's transaction, which has two syncs of its own,
-// is committed. A transaction takes what is applied within some 10 ms (commitLoop), unless somebody waits for it:
-// Sync, or the proposer of another command, who reads the store next and must find what it has done.
+// What a majority's synced logs hold and the store has decided cannot come out differently any more, so what
+// comes in numbers and on any node, an Accept, for which an ESME waits, a Report, a Delivered, is answered before the
+// store's transaction, which has two syncs of its own, is committed. A transaction takes what is applied
+// within some 20 ms (commitLoop), unless somebody waits for it: Sync, or the proposer of another command, who reads the store next and must find what it has done.
+//
+// A leader's disk and its followers' work side by side: its log takes commands before they are on the disk (tail), and
+// until they are it does not apply them, and tells no follower that they are committed.
 //
 // Commands go to Raft in rounds: while one round is applied the next is appended, and what comes
-// meanwhile gathers for the one after, so that small commands share syncs. Stamps ascend in the order
+// meanwhile gathers for the one after, so that small commands share syncs; a busy leader with followers begins
+// a round every 2.5 ms at most (roundGap). Stamps ascend in the order
 // of the log, over a change of leaders too, because a new leader takes nothing before its barrier is
 // passed and all before it is committed to the store.
 //
@@ -162,7 +166,9 @@
 //
 // # Disk
 //
-// The log is kept in segments of Config.SegmentBytes (32 MiB), allocated in full. When its files
+// The log is kept in segments of Config.SegmentBytes (32 MiB), which have their size from the beginning, and all but those
+// that were needed in a hurry their octets too (segments.go): an append then syncs data and no change of the file
+// system's. One that is prepared comes on top of what follows. When the log's files
 // come within two segments of Config.MaxLogBytes (512 MiB) it is cut to half of that, at a segment's
 // end, so MaxLogBytes is its bound on disk as long as Apply keeps up and nobody catches up; what can wait
 // for Apply is bounded by Config.MaxWaitingBytes. A received snapshot takes its own size until it takes the

@@ -46,9 +46,7 @@ func TestRollingUpgrade(t *testing.T) {
 		versions[i].Store(2)
 		c.Start(i)
 		beat(t, c) // the leader has heard what they support now
-		if err := c.Node(i).Transfer(patient(t), c.Peer(i).ID); err != nil {
-			t.Fatal(err)
-		}
+		handTo(t, c.Node(i), c.Peer(i).ID)
 		clustertest.Eventually(t, "the node with the later program to lead", c.Node(i).IsLeader)
 		beat(t, c)
 	}
@@ -174,7 +172,7 @@ func openBind(c *clustertest.Cluster, node string) {
 
 func TestBindsOfTheDeadAreRemoved(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, quick)
+	c := led(t, steady) // one leader counts the removals
 	leader := c.Leader()
 	dead, alive := (leader+1)%3, (leader+2)%3
 	for _, id := range []string{"n1", "n2", "n3", "ghost"} {
@@ -194,9 +192,9 @@ func TestBindsOfTheDeadAreRemoved(t *testing.T) {
 
 func TestBindsOfTheRemovedGoAtOnce(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, func(cfg *cluster.Config) {
-		quick(cfg)
-		cfg.ReapAfter = time.Hour
+	c := led(t, func(cfg *cluster.Config) {
+		steady(cfg)
+		cfg.ReapAfter = patience // a twelfth of it is the pause after a lease that was refused
 	})
 	leader := c.Leader()
 	awaitVersion(t, c.Store(leader), store.Version)
@@ -248,9 +246,7 @@ func TestDivergedNodeStops(t *testing.T) {
 			c.Agree()
 			if leads {
 				awaitHeard(t, c.Node(leader))
-				if err := c.Node(leader).Transfer(patient(t), c.Peer(bad).ID); err != nil {
-					t.Fatal(err)
-				}
+				handTo(t, c.Node(leader), c.Peer(bad).ID)
 			}
 			c.Propose(acceptCommand("x", 1, "once"))
 			var fatal error
@@ -270,7 +266,7 @@ func TestDivergedNodeStops(t *testing.T) {
 // TestFailedTransferLeavesAWorkingLeader: the node that was to lead does not answer.
 func TestFailedTransferLeavesAWorkingLeader(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, quick)
+	c := led(t, steady)
 	leader := c.Leader()
 	dead := (leader + 1) % 3
 	c.Crash(dead)

@@ -59,7 +59,7 @@ func (n *Node) Figures() Figures {
 		State:         strings.ToLower(n.raft.State().String()),
 		Term:          n.raft.CurrentTerm(),
 		LastIndex:     n.raft.LastIndex(),
-		CommitIndex:   n.raft.CommitIndex(),
+		CommitIndex:   n.committed(),
 		Applied:       applied,
 		Reigns:        n.lead.count(),
 		LogFirstIndex: first,

@@ -21,6 +21,9 @@ type fsm struct {
 
 	keepLog func() // has the log outlive the next time that Raft empties it
 
+	// synced returns when this node's disk has the log up to an index, or why it never will.
+	synced func(index uint64) error
+
 	// decided is told each result before the commit, and says whether somebody waits for the commit.
 	decided func(l *raft.Log, r store.Result) (awaited bool)
 
@@ -41,10 +44,10 @@ func newFSM(st *store.Store, f *fault, step func(string)) *fsm {
 // ApplyBatch implements raft.BatchingFSM: all of logs become part of the store's transaction. With a
 // BatchingFSM Raft does not call StoreConfiguration, so configurations are taken from their log entries.
 //
-// What is applied is decided and in the synced logs of a majority: so Accepts, for which an ESME waits, are
-// answered at once, and the transaction may wait for commitLoop to be shared with the next ones. This node's
-// other proposals are answered when readers of its store see what they did, as those who propose them expect:
-// a dispatcher or a courier that read again what it has just ended would do it twice.
+// What is applied is decided and in the synced logs of a majority: so Accepts, for which an ESME waits, Reports and
+// Delivereds are answered at once (queue.decided), and the transaction may wait for commitLoop to be shared with the next
+// ones. This node's other proposals are answered when readers of its store see what they did: a dispatcher that read
+// again what it has just begun would begin it twice.
 //
 // A crash before the transaction's end leaves the file at an earlier entry, and the log gives the
 // entries again; a crash after it leaves entries that the store skips. When the store refuses an
@@ -58,12 +61,15 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		}
 		return answers
 	}
-	if err := f.fault.get(); err != nil {
+	last := logs[len(logs)-1].Index
+	if err := f.synced(last); err != nil {
+		return fail(err)
+	}
+	if err := f.fault.get(); err != nil { // it may have been found meanwhile
 		return fail(err)
 	}
 	results, err := f.stage(logs)
 	if err != nil {
-		last := logs[len(logs)-1].Index
 		return fail(f.fault.fail(fmt.Errorf("apply entries %d to %d: %w", logs[0].Index, last, err)))
 	}
 	wait := f.size.Load() < maxStagedBytes

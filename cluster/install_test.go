@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,12 +86,7 @@ func newPairing(t *testing.T) *pairing {
 		c.SegmentBytes, c.MaxLogBytes, c.PulseInterval = 64<<10, 256<<10, 50*time.Millisecond
 		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = time.Second, time.Second, time.Second
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &pairing{t: t, site: newSite(t, small), other: newSite(t, nil), addr: l.Addr().String()}
-	_ = l.Close()
+	p := &pairing{t: t, site: newSite(t, small), other: newSite(t, nil), addr: freeAddr(t)}
 	p.other.tune = func(c *Config) {
 		fatal := c.Fatal
 		*c = second(p.other.dir, p.addr)

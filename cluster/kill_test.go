@@ -80,7 +80,7 @@ func runChild(dir string, in io.Reader, out io.Writer) error {
 
 // lanePropose proposes the message of seq and says whether it was acknowledged.
 func lanePropose(n *Node, seq uint64, fatal chan<- error) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_, err := propose(ctx, n, seq, paddedText(seq))
 	if err != nil && !errors.Is(err, ErrNotLeader) {

@@ -4,19 +4,23 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
+	walsegment "github.com/hashicorp/raft-wal/segment"
 )
 
-// A raftLog is Raft's log and stable store: a write-ahead log whose every append is synced. It adds
-// what Raft leaves to its storage: a failed write ends the node, and the log is cut by bytes, not by
-// entries, and never beyond what the store's file and the snapshots on their way out allow.
+// A raftLog is Raft's log and stable store: a write-ahead log whose every append is synced, a leader's
+// beside its followers' (tail). It adds what Raft leaves to its storage: a failed write ends the node, and the log is cut
+// by bytes, not by entries, and never beyond what the store's file and the snapshots on their way out allow.
 type raftLog struct {
 	*wal.WAL
+	tail    *tail
+	files   *segmentFiles
 	dir     string
 	fault   *fault
 	keep    int64         // bytes of files that a cut leaves
@@ -24,6 +28,7 @@ type raftLog struct {
 	grown   chan struct{} // capacity 1: told when grownBy more octets were appended
 	grownBy int64
 	applied func() uint64 // what the store's file holds
+	sends   func() bool   // whether this node leads and has followers; nil while Raft does not run
 
 	// held returns the lowest index that others need, of a log that begins with first and would be cut at cut.
 	held func(first, cut uint64) (index uint64, ok bool)
@@ -34,7 +39,7 @@ type raftLog struct {
 	// keepAll has the next DeleteRange of everything do nothing; an append takes that back.
 	keepAll atomic.Bool
 
-	since      int64 // octets since grown was last told; only StoreLogs uses it
+	since      int64 // octets since grown was last told; only write uses it
 	appends    atomic.Uint64
 	entries    atomic.Uint64
 	bytes      atomic.Uint64
@@ -53,12 +58,19 @@ func openLog(cfg Config, f *fault, log hclog.Logger) (*raftLog, error) {
 	} else if mended {
 		cfg.Log.Warn("raft log mended: the last crash fell between two segments")
 	}
-	w, err := wal.Open(dir, wal.WithSegmentSize(int(cfg.SegmentBytes)), wal.WithLogger(log))
+	files, err := openSegmentFiles(dir, cfg.SegmentBytes, cfg.Log)
 	if err != nil {
+		return nil, err
+	}
+	w, err := wal.Open(dir, wal.WithSegmentSize(int(cfg.SegmentBytes)), wal.WithLogger(log),
+		wal.WithSegmentFiler(walsegment.NewFiler(dir, files)))
+	if err != nil {
+		files.close()
 		return nil, fmt.Errorf("raft log in %s: %w", filepath.Base(dir), err)
 	}
-	return &raftLog{
+	l := &raftLog{
 		WAL:     w,
+		files:   files,
 		dir:     dir,
 		fault:   f,
 		keep:    cfg.MaxLogBytes / 2,
@@ -66,20 +78,44 @@ func openLog(cfg Config, f *fault, log hclog.Logger) (*raftLog, error) {
 		grown:   make(chan struct{}, 1),
 		grownBy: cfg.SegmentBytes / 2,
 		step:    cfg.step,
-	}, nil
+	}
+	l.tail = newTail(l.write)
+	return l, nil
+}
+
+// Close ends the log's use.
+func (l *raftLog) Close() error {
+	l.tail.close()
+	l.files.close()
+	return l.WAL.Close()
 }
 
 // StoreLog implements raft.LogStore.
 func (l *raftLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
 
-// StoreLogs implements raft.LogStore. A crash here leaves a log with some of the entries or none:
-// none was acknowledged, Raft settles which of them live on, and tokens tell a proposer that tries
-// again.
+// StoreLogs implements raft.LogStore. What a leader with followers adds is written behind its back (tail), all else
+// before it returns. A crash here leaves a log with some of the entries or none: none was acknowledged, Raft settles which
+// of them live on, and tokens tell a proposer that tries again.
 func (l *raftLog) StoreLogs(es []*raft.Log) error {
 	if err := l.fault.get(); err != nil {
 		return err
 	}
 	l.keepAll.Store(false)
+	if l.sends != nil && l.sends() && !slices.ContainsFunc(es, isNoCommand) {
+		l.tail.add(es)
+		return nil
+	}
+	if err := l.tail.settle(); err != nil {
+		return err
+	}
+	return l.write(es)
+}
+
+func isNoCommand(e *raft.Log) bool { return e.Type != raft.LogCommand }
+
+// write appends es to the files and syncs them.
+func (l *raftLog) write(es []*raft.Log) error {
+	l.step(stepAppend)
 	begin := time.Now()
 	if err := l.WAL.StoreLogs(es); err != nil {
 		return l.fault.fail(l.appendError(err))
@@ -94,6 +130,7 @@ func (l *raftLog) StoreLogs(es []*raft.Log) error {
 	l.bytes.Add(uint64(size))
 	if l.since += size; l.since >= l.grownBy {
 		l.since = 0
+		l.files.want()
 		select {
 		case l.grown <- struct{}{}:
 		default:
@@ -110,6 +147,22 @@ func (l *raftLog) appendError(err error) error {
 		return fmt.Errorf("append to raft log in %s: %w; %w", l.dir, err, ferr)
 	}
 	return fmt.Errorf("append to raft log in %s, whose disk has %d bytes free: %w", l.dir, free, err)
+}
+
+// GetLog implements raft.LogStore.
+func (l *raftLog) GetLog(index uint64, e *raft.Log) error {
+	if l.tail.get(index, e) {
+		return nil
+	}
+	return l.WAL.GetLog(index, e)
+}
+
+// LastIndex implements raft.LogStore. FirstIndex is the files' own: a reign's first entry is there before its tail.
+func (l *raftLog) LastIndex() (uint64, error) {
+	if last := l.tail.last(); last != 0 {
+		return last, nil
+	}
+	return l.WAL.LastIndex()
 }
 
 // Set implements raft.StableStore: the node's votes.
@@ -134,11 +187,26 @@ func (l *raftLog) SetUint64(key []byte, value uint64) error {
 	return nil
 }
 
+// runningStable is the stable store of a Raft that runs, which panics where it cannot write a term. After a fault, as that
+// is one, Raft is about to be stopped (faultGrace), and until then goes on with a term that the disk does not have:
+// nothing it promises rests on that, for votes (Set) and entries (StoreLogs) still fail, and after a restart the node is
+// one that had not heard of the term.
+type runningStable struct{ *raftLog }
+
+// SetUint64 implements raft.StableStore.
+func (s runningStable) SetUint64(key []byte, value uint64) error {
+	_ = s.raftLog.SetUint64(key, value) // its error is the node's fault
+	return nil
+}
+
 // DeleteRange implements raft.LogStore. Raft calls it for three purposes, which differ in the range:
 // to drop entries that another leader's replaced (a suffix), to start over after a received snapshot
 // (everything), and to cut what a snapshot covers (a prefix). Only the last is ours to limit.
 func (l *raftLog) DeleteRange(from, to uint64) error {
 	if err := l.fault.get(); err != nil {
+		return err
+	}
+	if err := l.tail.settle(); err != nil {
 		return err
 	}
 	first, err := l.FirstIndex()

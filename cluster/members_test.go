@@ -16,18 +16,14 @@ import (
 	"smppbridge/store"
 )
 
-const patience = 20 * time.Second
+// patience is long enough for a busy machine on whose disk each sync takes half a second.
+const patience = time.Minute
 
 func patient(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// quick makes pulses, and what hangs on them, quick.
-func quick(cfg *cluster.Config) {
-	cfg.PulseInterval, cfg.MarkInterval, cfg.ReapAfter = 50*time.Millisecond, 100*time.Millisecond, 2*time.Second
 }
 
 // member returns node id as node sees it.
@@ -290,7 +286,7 @@ func TestJoinRefuses(t *testing.T) {
 
 func TestRemoveRefuses(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, quick)
+	c := led(t, steady)
 	leader := c.Leader()
 	node := c.Node(leader)
 	awaitHeard(t, node)
@@ -328,9 +324,10 @@ func TestRemovedNodeDoesNotDisturb(t *testing.T) {
 	t.Parallel()
 	var log nodeLog
 	logged := ""
-	c := clustertest.New(t, 3, func(cfg *cluster.Config) {
-		quick(cfg)
+	c := led(t, func(cfg *cluster.Config) {
+		steady(cfg)
 		if cfg.NodeID == logged {
+			cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = time.Second, time.Second, time.Second // it soon asks for votes
 			cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		}
 	})
@@ -373,7 +370,7 @@ func TestRemovedNodeDoesNotDisturb(t *testing.T) {
 // TestTransferBackAndForth: nothing is lost or doubled, and no node is elected otherwise.
 func TestTransferBackAndForth(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, quick)
+	c := led(t, steady)
 	leader := c.Leader()
 	for i := range 3 {
 		awaitHeard(t, c.Node(i))
@@ -383,9 +380,7 @@ func TestTransferBackAndForth(t *testing.T) {
 	for range 20 {
 		next := (leader + 1) % 3
 		via := c.Node((leader + 2) % 3) // any node may be asked
-		if err := via.Transfer(patient(t), c.Peer(next).ID); err != nil {
-			t.Fatal(err)
-		}
+		handTo(t, via, c.Peer(next).ID)
 		clustertest.Eventually(t, "the next to lead", func() bool { return c.Node(next).IsLeader() })
 		l.more(t, 20)
 		leader = next
@@ -406,7 +401,7 @@ func TestTransferBackAndForth(t *testing.T) {
 // TestTransferToTheDeadIsRefused, and the leader leads on without a pause.
 func TestTransferToTheDeadIsRefused(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, quick)
+	c := led(t, steady)
 	leader := c.Leader()
 	dead := (leader + 1) % 3
 	awaitHeard(t, c.Node(leader))
@@ -424,7 +419,7 @@ func TestTransferToTheDeadIsRefused(t *testing.T) {
 
 func TestStepDown(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, quick)
+	c := led(t, steady)
 	old := c.Leader()
 	awaitHeard(t, c.Node(old))
 	if err := c.Node(old).StepDown(patient(t)); err != nil {
@@ -441,22 +436,10 @@ func TestStepDown(t *testing.T) {
 	}
 }
 
-// firstLeads has n1 win the first election, and the others lead only if it is handed to them.
-func firstLeads(cfg *cluster.Config) {
-	quick(cfg)
-	cfg.HeartbeatTimeout, cfg.ElectionTimeout = 2*patience, 2*patience
-	if cfg.NodeID == "n1" {
-		cfg.HeartbeatTimeout, cfg.ElectionTimeout = 500*time.Millisecond, 500*time.Millisecond
-	}
-	cfg.LeaderLeaseTimeout = 500 * time.Millisecond
-}
-
 // TestShutdownHandsOver: the others need not notice that the leader is gone.
 func TestShutdownHandsOver(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, firstLeads)
-	clustertest.Eventually(t, "n1 to lead", c.Node(0).IsLeader)
-	c.Leader()
+	c := led(t, firstLeads)
 	awaitHeard(t, c.Node(0))
 	c.Stop(0) // the others would not ask for votes before the test is over
 	number(t, c.Propose(acceptCommand("x", 1, "under the next leader")))
@@ -465,7 +448,7 @@ func TestShutdownHandsOver(t *testing.T) {
 // TestLeaveOfTheLeader: it hands over first, so that the others need no election of their own.
 func TestLeaveOfTheLeader(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, 3, firstLeads)
+	c := led(t, firstLeads)
 	old := c.Leader()
 	awaitHeard(t, c.Node(old))
 	l := startLoad(t, 4, 10, c.Node(0), c.Node(1), c.Node(2))

@@ -79,6 +79,7 @@ func Start(cfg Config, st *store.Store) (*Node, error) {
 	n.fsm = newFSM(st, n.fault, cfg.step)
 	n.fsm.decided = n.queue.decided
 	n.queue.lead = n.lead
+	n.queue.members = func() int { return len(n.servers()) }
 	if err := n.start(); err != nil {
 		n.close()
 		return nil, fmt.Errorf("start node %s: %w", cfg.NodeID, err)
@@ -109,7 +110,7 @@ func (n *Node) start() (err error) {
 	if n.cache, err = raft.NewLogCache(2*maxAppendEntries, n.wal); err != nil {
 		return err
 	}
-	if n.raft, err = raft.NewRaft(conf, n.fsm, n.cache, n.wal, n.snaps, pipelines{n.trans, newAbsences(n.deserted)}); err != nil {
+	if n.raft, err = raft.NewRaft(conf, n.fsm, n.cache, runningStable{n.wal}, n.snaps, n.transport()); err != nil {
 		return fmt.Errorf("raft: %w", err)
 	}
 	n.queue.raft = n.raft
@@ -145,6 +146,8 @@ func (n *Node) openDisk(logger hclog.Logger) (held state, err error) {
 	n.fsm.keepLog = func() { n.wal.keepAll.Store(true) }
 	n.snaps.pace = func() *pacer { return newPacer(n.cfg.SnapshotRate, func() bool { return n.queue.waiting.Load() > 0 }) }
 	n.wal.held = n.heldFrom
+	n.wal.sends = n.sends
+	n.fsm.synced = n.wal.tail.await
 	n.wal.room = func() bool { return n.diskFree.Load() > 2*n.cfg.MinFreeBytes }
 	n.wal.applied = func() uint64 { index, _ := n.store.Applied(); return index }
 	return held, nil
@@ -163,6 +166,18 @@ func (n *Node) openPort(logger hclog.Logger) (err error) {
 		ServerAddressProvider: n.book, MsgpackUseNewTimeFormat: true,
 	})
 	return nil
+}
+
+// transport is what Raft sends with.
+func (n *Node) transport() raft.Transport {
+	return pipelines{n.trans, newAbsences(n.deserted), n.wal.tail.synced, n.standing}
+}
+
+// sends reports whether Raft, as a leader, sends others what it adds to the log. It may err towards false: of what a
+// follower adds, its leader is told that it is on the disk.
+func (n *Node) sends() bool {
+	r := n.book.raft.Load()
+	return r != nil && r.State() == raft.Leader && len(r.GetConfiguration().Configuration().Servers) > 1
 }
 
 // identity is what this node tells others of itself. The cluster id is read first: what comes with it is there
@@ -220,6 +235,10 @@ func (n *Node) bootstrap(conf *raft.Config, s state) error {
 	return nil
 }
 
+// faultGrace is for how long Raft goes on after a fault, to answer what it has: stopped, it leaves commands that it was
+// about to give the store without an answer (1.7.3).
+const faultGrace = 250 * time.Millisecond
+
 // run starts the goroutines, which Shutdown ends.
 func (n *Node) run(notices <-chan bool) {
 	go n.queue.settle() // these two end with queue.stop
@@ -244,7 +263,8 @@ func (n *Node) run(notices <-chan bool) {
 		select {
 		case <-n.fault.ch:
 			n.lead.set(false)
-			n.stopRaft() // it would ask for votes, and panic because the log takes none
+			n.queue.answered(faultGrace)
+			n.stopRaft() // it would ask for votes again and again
 		case <-n.stop:
 		}
 	})

@@ -309,10 +309,11 @@ func writeFile(t *testing.T, path string, b []byte) {
 	}
 }
 
-// freeAddr returns an address on which a node can listen, several times.
+// freeAddr returns an address on which a node can listen, several times: where hardly anybody else listens, who might be
+// given the same port meanwhile.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.3:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -23,8 +24,8 @@ func TestPipelineEndsWithItsReader(t *testing.T) {
 			p := pipelineTo(t, tt.answer)
 			sent := make(chan error, 1)
 			go func() { // ends with the pipeline
-				for {
-					if _, err := p.AppendEntries(&raft.AppendEntriesRequest{Term: 3}, &raft.AppendEntriesResponse{}); err != nil {
+				for i := uint64(0); ; i++ {
+					if _, err := p.AppendEntries(&raft.AppendEntriesRequest{Term: 3, PrevLogEntry: i}, &raft.AppendEntriesResponse{}); err != nil {
 						sent <- err
 						return
 					}
@@ -66,6 +67,54 @@ func TestPipelinePassesAnswersOn(t *testing.T) {
 	}
 }
 
+// TestPipelineTellsNewsOnly: a follower is told at once what is new to it, and now and then what is not.
+func TestPipelineTellsNewsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := new(sentPipeline)
+		p := &pipeline{AppendPipeline: sent, safeCommit: pipelines{synced: allSynced}.safeCommit}
+		for i, step := range []struct {
+			after        time.Duration
+			prev, commit uint64
+			entries      int
+			news         bool
+		}{
+			{0, 7, 7, 0, true},
+			{0, 7, 7, 0, false},
+			{tellAgain / 2, 7, 7, 0, false},
+			{0, 7, 7, 2, true},              // entries 8 and 9
+			{0, 9, 7, 0, false},             // which it has
+			{0, 9, 8, 0, true},              // one is committed
+			{0, 9, 12, 0, true},             // and the other; more it has not been shown to have
+			{0, 9, 13, 0, false},            //
+			{tellAgain - 1, 9, 9, 0, false}, //
+			{1, 9, 9, 0, true},
+			{0, 8, 9, 1, true}, // an entry again, behind another one
+		} {
+			time.Sleep(step.after)
+			req := &raft.AppendEntriesRequest{PrevLogEntry: step.prev, LeaderCommitIndex: step.commit, Entries: make([]*raft.Log, step.entries)}
+			before := len(sent.reqs)
+			if _, err := p.AppendEntries(req, &raft.AppendEntriesResponse{}); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(sent.reqs) > before; got != step.news {
+				t.Errorf("step %d: sent %v, want %v", i, got, step.news)
+			}
+		}
+	})
+}
+
+// sentPipeline notes what Raft would send.
+type sentPipeline struct {
+	raft.AppendPipeline
+	reqs []*raft.AppendEntriesRequest
+}
+
+// AppendEntries implements raft.AppendPipeline.
+func (p *sentPipeline) AppendEntries(args *raft.AppendEntriesRequest, _ *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	p.reqs = append(p.reqs, args)
+	return nil, nil
+}
+
 // pipelineTo opens a pipeline to a node that gives everything this answer.
 func pipelineTo(t *testing.T, answer raft.AppendEntriesResponse) raft.AppendPipeline {
 	t.Helper()
@@ -90,7 +139,7 @@ func pipelineTo(t *testing.T, answer raft.AppendEntriesResponse) raft.AppendPipe
 			}
 		}
 	}()
-	p, err := pipelines{NetworkTransport: from}.AppendEntriesPipeline("n2", to.LocalAddr())
+	p, err := pipelines{NetworkTransport: from, synced: allSynced}.AppendEntriesPipeline("n2", to.LocalAddr())
 	if err != nil {
 		t.Fatal(err)
 	}

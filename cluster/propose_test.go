@@ -105,17 +105,29 @@ func TestBacklogRefusesAcceptsFirst(t *testing.T) {
 	}
 }
 
+// withFullDisk calls what on a node whose disk is nearly full. The node looks at the real one once a second: where that came
+// between, what is called again.
+func (s *site) withFullDisk(what func() error) (err error) {
+	s.t.Helper()
+	eventually(s.t, "what a node with a full disk does", func() bool {
+		s.node.diskFree.Store(s.node.cfg.MinFreeBytes - 1)
+		err = what()
+		return s.node.diskLow()
+	})
+	return err
+}
+
 func TestFullDiskRefusesAccepts(t *testing.T) {
 	s := newSite(t, nil)
 	s.start()
-	s.node.diskFree.Store(s.node.cfg.MinFreeBytes - 1)
-	_, err := propose(context.Background(), s.node, 1, "one")
+	err := s.withFullDisk(func() error { _, err := propose(context.Background(), s.node, 1, "one"); return err })
 	if !errors.Is(err, ErrDiskFull) || !errors.Is(err, store.ErrNotProposed) {
 		t.Errorf("accept: %v, want ErrDiskFull and ErrNotProposed", err)
 	}
-	if err := s.node.Ready(); !errors.Is(err, ErrDiskFull) {
+	if err := s.withFullDisk(s.node.Ready); !errors.Is(err, ErrDiskFull) {
 		t.Errorf("ready: %v, want ErrDiskFull", err)
 	}
+	s.node.diskFree.Store(s.node.cfg.MinFreeBytes - 1)
 	if _, err := s.node.Propose(context.Background(), &store.Finish{}); err != nil {
 		t.Errorf("finish: %v, want none: it makes room", err)
 	}
@@ -176,10 +188,20 @@ func TestAbandonedProposalIsUnknown(t *testing.T) {
 	}
 	<-s.node.queue.rounds        // another round than those two may go,
 	s.node.queue.handedMu.Lock() // but not come far
-	ctx, cancel = context.WithTimeout(context.Background(), 50*time.Millisecond)
+	ctx, cancel = context.WithCancel(context.Background())
 	defer cancel()
-	_, err = propose(ctx, s.node, 2, "two")
-	if err == nil || errors.Is(err, store.ErrNotProposed) || !errors.Is(err, context.DeadlineExceeded) {
+	gaveUp := make(chan error, 1)
+	go func() { // ends with ctx
+		_, err := propose(ctx, s.node, 2, "two")
+		gaveUp <- err
+	}()
+	eventually(t, "the proposal to be under way", func() bool {
+		s.node.queue.mu.Lock()
+		defer s.node.queue.mu.Unlock()
+		return s.node.queue.waiting.Load() == roundsInFlight+1 && len(s.node.queue.pending) == 0
+	})
+	cancel()
+	if err = <-gaveUp; err == nil || errors.Is(err, store.ErrNotProposed) || !errors.Is(err, context.Canceled) {
 		t.Errorf("given up while under way: %v, want an unknown outcome", err)
 	}
 	s.node.queue.handedMu.Unlock()
@@ -246,20 +268,39 @@ func TestConcurrentProposals(t *testing.T) {
 	}
 }
 
-// TestAppendErrorIsFatal: the log cannot be written. The proposal may be in it, so it is unknown, and
-// the node does nothing more.
-func TestAppendErrorIsFatal(t *testing.T) {
+// startWithBrokenLog starts a node that has accepted a message, and can write nothing more to its log.
+func startWithBrokenLog(t *testing.T) *site {
+	t.Helper()
 	s := newSite(t, nil)
 	s.start()
 	s.accept(1, "one")
 	if err := s.node.wal.WAL.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// TestAppendErrorIsFatal: the log cannot be written. The proposal may be in it, so it is unknown, and
+// the node does nothing more.
+func TestAppendErrorIsFatal(t *testing.T) {
+	s := startWithBrokenLog(t)
 	_, err := propose(context.Background(), s.node, 2, "two")
 	if err == nil || errors.Is(err, store.ErrNotProposed) {
 		t.Errorf("propose: %v, want an unknown outcome", err)
 	}
 	checkFault(t, s)
+}
+
+// TestTermThatCannotBeWritten stops the node as any fault does: the library would panic, and take the process with it
+// before its sessions are answered.
+func TestTermThatCannotBeWritten(t *testing.T) {
+	s := startWithBrokenLog(t)
+	stable := runningStable{s.node.wal}
+	s.node.standAtOnce() // a candidate begins a term
+	checkFault(t, s)
+	if err := stable.Set(nil, nil); err == nil {
+		t.Error("a vote was given")
+	}
 }
 
 // TestApplyErrorIsFatal: an entry that the store does not understand stops the node before it

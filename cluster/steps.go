@@ -2,6 +2,8 @@ package cluster
 
 // The places where a crash leaves different things, by which tests name them (Config.step).
 const (
+	stepAppend = "append" // entries are about to be added to the log
+
 	stepPartReceived = "part received" // of a snapshot, some is in its file
 	stepReceived     = "received"      // all is, not synced
 	stepSynced       = "synced"        // and that

@@ -143,7 +143,7 @@ func (n *Node) readIndex(ctx context.Context, r *reign) (uint64, error) {
 	if err := r.awaitReady(ctx); err != nil {
 		return 0, err
 	}
-	index := n.raft.CommitIndex()
+	index := n.committed()
 	term, err := n.verifyLeader(ctx)
 	if err != nil {
 		return 0, err
@@ -157,6 +157,10 @@ func (n *Node) readIndex(ctx context.Context, r *reign) (uint64, error) {
 	}
 	return n.reachable(last)
 }
+
+// committed returns the index of the last entry that is known to be committed, and that this node has on its disk: until
+// then nobody acts on it.
+func (n *Node) committed() uint64 { return min(n.raft.CommitIndex(), n.wal.tail.synced()) }
 
 // reachable returns the index of the last entry up to l that a store can have: Raft's own entries, with
 // which every reign begins, never reach it.

@@ -16,14 +16,12 @@ func TestSyncSeesWhatWasAnswered(t *testing.T) {
 	t.Parallel()
 	c := clustertest.New(t, 3, nil)
 	c.LeaderOf(0, 1, 2)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
 	old := c.Leader()
 	c.Crash(old)
 	c.LeaderOf((old+1)%3, (old+2)%3)
 	c.Start(old)
 	for i := range 3 {
-		if err := c.Node(i).Sync(ctx); err != nil { // the log ends with Raft's own entries
+		if err := c.Node(i).Sync(patient(t)); err != nil { // the log ends with Raft's own entries
 			t.Errorf("n%d: %v", i+1, err)
 		}
 	}
@@ -37,7 +35,7 @@ func TestSyncSeesWhatWasAnswered(t *testing.T) {
 					text := fmt.Sprintf("%s message %d", name, seq)
 					n := number(t, c.ProposeOn(i, acceptCommand(name, seq, text)))
 					j := (i + int(seq)) % 3
-					if err := c.Node(j).Sync(ctx); err != nil {
+					if err := c.Node(j).Sync(patient(t)); err != nil {
 						t.Errorf("sync on n%d: %v", j+1, err)
 						return
 					}
@@ -64,9 +62,8 @@ func TestOnlyWhoAnswersIsInTouch(t *testing.T) {
 		return nil, errors.New("not asked") // nor reached at all: the answer is not heard
 	})
 	clustertest.Eventually(t, "its binds to be removed", func() bool {
-		touch := c.Node(deaf).InTouch() // before the look at the binds: it is out of touch first
 		gone := len(c.Store(leader).NodeBinds(c.Peer(deaf).ID)) == 0
-		if gone && touch {
+		if gone && c.Node(deaf).InTouch() { // looked at after the binds: it is out of touch before they are gone, and stays so
 			t.Error("its binds are gone, and it believes that it is in touch")
 		}
 		return gone
@@ -86,7 +83,7 @@ func TestSyncNeedsAMajority(t *testing.T) {
 	}
 	leader := c.LeaderOf((old+1)%3, (old+2)%3)
 	n := number(t, c.ProposeOn(leader, acceptCommand("x", 1, "later")))
-	ctx, cancel = context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel = context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	synced := make(chan error, 1)
 	go func() { synced <- c.Node(old).Sync(ctx) }()

@@ -182,7 +182,7 @@ func TestCARotation(t *testing.T) {
 	t.Parallel()
 	old, next := newAuthority(t), newAuthority(t)
 	creds := newCredentials(t, old)
-	c := clustertest.New(t, 3, creds.tune)
+	c := led(t, func(cfg *cluster.Config) { steady(cfg); creds.tune(cfg) })
 	leader := c.Leader()
 	term := c.Node(leader).Figures().Term
 	accepted, stop := acceptAtLeader(t, c.Node(leader))

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"smppbridge/cluster"
-	"smppbridge/cluster/clustertest"
 	"smppbridge/store"
 )
 
@@ -59,12 +58,12 @@ func (c tearingConn) Write(p []byte) (int, error) {
 func TestForwardThatFailedMayHaveHappened(t *testing.T) {
 	t.Parallel()
 	var ways [3]tearing
-	c := clustertest.New(t, 3, func(cfg *cluster.Config) {
+	c := led(t, func(cfg *cluster.Config) {
 		firstLeads(cfg) // nobody is to follow the leader
 		cfg.EnqueueTimeout = 500 * time.Millisecond
 		ways[index(cfg)].tune(cfg)
 	})
-	leader := c.LeaderOf(0, 1, 2)
+	leader := c.Leader()
 	follower := (leader + 1) % 3
 	number(t, c.ProposeOn(follower, acceptCommand("x", 1, "before")))
 	has := func(text string) bool { return texts(t, c.Store(leader))[text] == 1 }

@@ -61,6 +61,9 @@ func TestMajorityOfAMark(t *testing.T) {
 			if (f.Undecided == 1) != test.undecided || f.Diverged != test.diverged {
 				t.Errorf("undecided %d, diverged %d", f.Undecided, f.Diverged)
 			}
+			if test.fatal { // it is told of beside what the proposer is
+				eventually(t, "a fatal error", func() bool { return len(s.faults()) > 0 })
+			}
 			if got := s.faults(); (len(got) == 1 && errors.Is(got[0], store.ErrDiverged)) != test.fatal {
 				t.Errorf("fatal %v, want one: %v", got, test.fatal)
 			}

@@ -71,6 +71,9 @@ func TestWhoGetsAVote(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		err := s.node.promote(ctx, s.node.lead.current())
 		cancel()
+		if test.votes { // Raft has been asked, and a disk may take longer than the wait
+			eventually(t, "a vote", func() bool { m, ok := s.node.server("n2"); return !ok || m.Suffrage == raft.Voter })
+		}
 		if m, ok := s.node.server("n2"); !ok || (m.Suffrage == raft.Voter) != test.votes {
 			t.Errorf("%s: has a vote %t, want %t (%v)", test.name, m.Suffrage == raft.Voter, test.votes, err)
 		}

@@ -98,16 +98,18 @@ func TestRepeatedOrderIsDone(t *testing.T) {
 func TestFullDiskOfTheLeader(t *testing.T) {
 	s := newSite(t, nil)
 	s.start()
-	s.node.diskFree.Store(s.node.cfg.MinFreeBytes - 1)
 	for _, test := range []struct {
 		cmd  store.Command
 		full bool
 	}{{acceptCommand(1, "one"), true}, {&store.Finish{}, false}} {
-		answer, err := s.node.answerPropose(context.Background(), "n2", store.Encode(0, test.cmd))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = decodeOutcome(answer)
+		err := s.withFullDisk(func() error {
+			answer, err := s.node.answerPropose(context.Background(), "n2", store.Encode(0, test.cmd))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = decodeOutcome(answer)
+			return err
+		})
 		if errors.Is(err, ErrDiskFull) != test.full || errors.Is(err, store.ErrNotProposed) != test.full || (err == nil) == test.full {
 			t.Errorf("%T: %v, want ErrDiskFull: %t", test.cmd, err, test.full)
 		}

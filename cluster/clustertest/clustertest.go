@@ -1,5 +1,5 @@
 // Package clustertest runs a cluster of several nodes in one process, each with its own store and
-// directory, over TCP on 127.0.0.1. Nodes can be stopped, crashed and started again, and the links between
+// directory, over TCP on the loopback device. Nodes can be stopped, crashed and started again, and the links between
 // them cut, one direction alone too.
 package clustertest
 
@@ -18,9 +18,13 @@ import (
 	"smppbridge/store"
 )
 
-// patience bounds every wait: long enough for a loaded machine, because a wait that is over early
-// costs nothing.
-const patience = 20 * time.Second
+// patience bounds every wait: long enough for a loaded machine on whose disk each sync takes half a second, because a
+// wait that is over early costs nothing.
+const patience = time.Minute
+
+// host is where nodes listen. They come back at the same port, and nobody else in the tests listens at this address, so
+// that it is not another's meanwhile.
+const host = "127.0.0.2"
 
 // A Cluster is a number of nodes.
 type Cluster struct {
@@ -70,7 +74,7 @@ func New(t testing.TB, n int, tune func(*cluster.Config)) *Cluster {
 // settle gives the next node an id, an address and a directory, and returns its index.
 func (c *Cluster) settle() int {
 	c.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -119,6 +123,7 @@ func (c *Cluster) Start(i int) {
 		Listener: l, Dial: m.net.dial, Fatal: m.fail,
 		// All nodes share a machine, perhaps with much else: a leader is not lost for being slow.
 		HeartbeatTimeout: time.Second, ElectionTimeout: time.Second, LeaderLeaseTimeout: time.Second,
+		SegmentBytes: 4 << 20, // a log begins by writing one
 	}
 	if m.alone {
 		cfg.Peers, cfg.Bootstrap = nil, false

@@ -28,11 +28,14 @@ const (
 // A link is one direction between two nodes.
 type link struct{ from, to int }
 
+// ends are the addresses of a connection: connections to several addresses may have the dialling end in common.
+type ends struct{ dialling, listening string }
+
 // A fabric is the network between the nodes of a cluster.
 type fabric struct {
 	mu      sync.Mutex
 	index   map[string]int     // guarded by mu; nodes by the address they listen on
-	dialled map[string]int     // guarded by mu; who dialled, by the dialling end of a connection
+	dialled map[ends]int       // guarded by mu; who dialled
 	losses  map[link]Loss      // guarded by mu
 	delay   time.Duration      // guarded by mu; of each read
 	stalls  float64            // guarded by mu; chance of a read to be held up
@@ -43,7 +46,7 @@ type fabric struct {
 
 func newFabric() *fabric {
 	return &fabric{
-		index: make(map[string]int), dialled: make(map[string]int), losses: make(map[link]Loss),
+		index: make(map[string]int), dialled: make(map[ends]int), losses: make(map[link]Loss),
 		conns: make(map[*conn]struct{}), changed: make(chan struct{}),
 	}
 }
@@ -200,7 +203,7 @@ func (n *network) track(c net.Conn, to int, dialled bool) (net.Conn, error) {
 	t.peer.Store(-1)
 	if dialled {
 		t.peer.Store(int32(to))
-		f.dialled[c.LocalAddr().String()] = n.node
+		f.dialled[ends{c.LocalAddr().String(), c.RemoteAddr().String()}] = n.node
 	}
 	f.conns[t] = struct{}{}
 	return t, nil
@@ -249,7 +252,7 @@ func (c *conn) other() int {
 	if p := c.peer.Load(); p >= 0 {
 		return int(p)
 	}
-	if p, ok := c.net.fabric.dialled[c.RemoteAddr().String()]; ok {
+	if p, ok := c.net.fabric.dialled[ends{c.RemoteAddr().String(), c.LocalAddr().String()}]; ok {
 		c.peer.Store(int32(p))
 	}
 	return int(c.peer.Load())
@@ -360,7 +363,7 @@ func (c *conn) Close() error {
 	f := c.net.fabric
 	f.mu.Lock()
 	delete(f.conns, c)
-	if at := c.LocalAddr().String(); f.dialled[at] == c.net.node {
+	if at := (ends{c.LocalAddr().String(), c.RemoteAddr().String()}); f.dialled[at] == c.net.node {
 		delete(f.dialled, at)
 	}
 	f.mu.Unlock()
