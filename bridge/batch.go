@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"smppbridge/store"
@@ -60,6 +61,7 @@ func (d *dispatcher) gather(dr *draft, q *backlog, i int, r *route) (*call, erro
 	if most <= 1 || r.takesTexts() {
 		return c, nil
 	}
+	c.members = slices.Grow(c.members, min(most, len(q.ready)-i)-1) // what is ready is likely to go together
 	phones := map[string]bool{bareNumber(first.Message.Phone): true}
 	taken := []int{i}
 	for at := i + 1; len(c.members) < most; at++ {

@@ -44,6 +44,7 @@ type oneNode struct {
 	mu    sync.Mutex
 	index uint64                   // guarded by mu
 	fate  func(store.Command) fate // guarded by mu; may block: the proposal waits
+	late  time.Duration            // guarded by mu; until readers see what the cluster answers before its commit
 	log   []store.Command          // guarded by mu; what was proposed, in that order
 }
 
@@ -89,8 +90,16 @@ func (n *oneNode) apply(cmd store.Command) (store.Result, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.index++
+	apply := n.store.Apply
+	switch cmd.(type) {
+	case *store.Accept, *store.Report, *store.Delivered:
+		if n.late > 0 {
+			apply = n.store.Stage
+			time.AfterFunc(n.late, func() { n.store.Commit() })
+		}
+	}
 	b := store.Encode(n.now().UnixMilli(), cmd)
-	res, err := n.store.Apply([]store.Entry{{Index: n.index, Term: 1, Command: b}})
+	res, err := apply([]store.Entry{{Index: n.index, Term: 1, Command: b}})
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +115,7 @@ func (n *oneNode) Lead(ctx context.Context, work func(context.Context) error) er
 }
 
 // Sync implements Cluster.
-func (n *oneNode) Sync(context.Context) error { return nil }
+func (n *oneNode) Sync(context.Context) error { return n.store.Commit() }
 
 // InTouch implements Cluster.
 func (n *oneNode) InTouch() bool { return true }

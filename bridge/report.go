@@ -67,9 +67,16 @@ func (b *Bridge) commitReports(ctx context.Context, cmd *store.Report) error {
 	if !ok || len(r.Codes) != len(cmd.Reports) {
 		return fmt.Errorf("commit %d reports: result %T", len(cmd.Reports), res)
 	}
-	var again []string
+	early := false
 	for i, c := range r.Codes {
 		b.metrics.reports.WithLabelValues(reportName(c)).Inc()
+		early = early || c == store.ReportOrphaned && cmd.Reports[i].BizID != ""
+	}
+	if !early || b.current(ctx) != nil { // what this node does not see yet the leader will
+		return nil
+	}
+	var again []string
+	for i, c := range r.Codes {
 		d := &cmd.Reports[i]
 		if c != store.ReportOrphaned || d.BizID == "" {
 			continue

@@ -209,6 +209,9 @@ func (b *Bridge) commitVerdict(ctx context.Context, v *verdict) error {
 		if err := b.commitReports(ctx, &store.Report{Reports: v.reports}); err != nil {
 			return err
 		}
+		if err := b.current(ctx); err != nil { // else the next round reads them again, and asks again
+			return err
+		}
 	}
 	if len(v.found) > 0 {
 		if _, err := b.cluster.Propose(ctx, &store.Found{Items: v.found}); err != nil {

@@ -1,9 +1,41 @@
 package bridge
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"smppbridge/smpp"
+	"smppbridge/store"
 )
+
+// TestResolvedIsNotAskedAgain: each query costs, and what has been found is not asked for again, however late readers
+// of the store see it.
+func TestResolvedIsNotAskedAgain(t *testing.T) {
+	const messages = findMost + 36
+	inRig(t, func(t *testing.T, r *rig) {
+		var asked atomic.Int64
+		r.api.send = func(Call) Answer { return Answer{Kind: store.OutcomeUncertain, Whole: true} }
+		r.api.find = func(string) (Found, error) {
+			asked.Add(1)
+			return Found{Known: true, Final: true, Ending: store.EndDelivered, Err: "000", DoneAt: r.node.now()}, nil
+		}
+		r.node.mu.Lock()
+		r.node.late = 20 * time.Millisecond
+		r.node.mu.Unlock()
+		e := r.bind("any", smpp.Transmitter)
+		for i := range messages {
+			e.accepted("hello", to(1+i))
+		}
+		pass(30 * time.Second)
+		if n := asked.Load(); n != messages {
+			t.Errorf("%d queries for %d messages", n, messages)
+		}
+		if _, total, err := r.Uncertain(t.Context(), 0, 1); err != nil || total != 0 {
+			t.Errorf("%d are uncertain still, %v", total, err)
+		}
+	})
+}
 
 // TestNextQuery: an uncertain attempt is asked for at 5, 15, 45 and 120 s, then every two
 // minutes, and at the moment its patience ends.

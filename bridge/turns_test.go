@@ -80,7 +80,8 @@ func TestLanes(t *testing.T) {
 					t.Fatalf("%d calls, want %d", len(order), n*len(tt.mix))
 				}
 				for lane, want := range map[string]int{"u": tt.urgent, "p": tt.preferred, "s": tt.others} {
-					if got := strings.Count(order[:first], lane); got < want-7 || got > want+7 {
+					// What is begun together is called in any order: of the last round the others may come first.
+					if got := strings.Count(order[:first], lane); got < want-7-workers/2 || got > want+7+workers/2 {
 						t.Errorf("%d of the first %d calls are %s, want about %d: %s", got, first, lane, want, order[:first])
 					}
 				}

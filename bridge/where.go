@@ -29,6 +29,7 @@ type Where struct {
 	AcceptedAt time.Time `json:"accepted_at"`
 	ChangedAt  time.Time `json:"changed_at"`
 	DueAt      time.Time `json:"due_at,omitzero"`
+	WaitsFor   string    `json:"waits_for,omitempty"` // until DueAt, to be sent: schedule, phone_limit or retry
 	ExpiresAt  time.Time `json:"expires_at,omitzero"`
 	DoneAt     time.Time `json:"done_at,omitzero"`
 	PartOf     string    `json:"part_of,omitempty"` // of a part: the joined message's id
@@ -81,6 +82,7 @@ func (b *Bridge) where(found stored) Where {
 			m, st = wm, ws
 		}
 	}
+	w.WaitsFor = waitsFor(&m, &st, b.clock())
 	w.Code = m.Code
 	w.Class, w.Template, w.Tries = m.Class, m.TemplateCode, int(st.Tries)
 	if st.Attempt != 0 {
@@ -89,6 +91,21 @@ func (b *Bridge) where(found stored) Where {
 		}
 	}
 	return w
+}
+
+// waitsFor says why a message is not to be sent yet: its schedule_delivery_time, what its phone may be sent in a
+// minute, hour or day, or the pause after an attempt that was surely not executed. It is empty when the time has come.
+func waitsFor(m *store.Message, st *store.Status, now time.Time) string {
+	switch {
+	case !st.Action.Sends() || st.DueAt <= now.UnixMilli():
+		return ""
+	case st.State == store.StateRetry:
+		return "retry"
+	case st.DueAt <= m.SendAt:
+		return "schedule"
+	default: // nothing else puts off a message that was never tried
+		return "phone_limit"
+	}
 }
 
 // anyones finds a message by its message_id alone.

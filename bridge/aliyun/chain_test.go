@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"smppbridge/configs/credfile"
 )
 
 // clearEnv leaves nothing in the environment that a source of keys looks at.
@@ -164,7 +166,7 @@ func TestFromProfile(t *testing.T) {
 			checkNoSecret(t, err.Error())
 		}
 	}
-	if _, err := FromProfile(writeKeyFile(t, dir, two, 0o644), "", nil); !errors.Is(err, errOpenFile) {
+	if _, err := FromProfile(writeKeyFile(t, dir, two, 0o644), "", nil); !errors.Is(err, credfile.ErrOpen) {
 		t.Errorf("a profile that others can read: %v", err)
 	}
 }

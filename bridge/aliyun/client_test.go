@@ -221,11 +221,23 @@ func TestSendConcurrently(t *testing.T) {
 	}
 }
 
-// A connection serves many calls, also when the first calls come all at once. The transport dials
-// for a call that then gets a connection somebody has returned, hence the margins.
+// A connection serves many calls, also when the first calls come all at once: of those each has one of its own, as none
+// is answered before all are there, and later calls need no others.
 func TestConnectionsAreKept(t *testing.T) {
 	var opened atomic.Int32
-	srv := httptest.NewUnstartedServer(respond(200, okBody))
+	const workers = 32
+	var arrived atomic.Int32
+	all := make(chan struct{})
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if arrived.Add(1) == workers {
+			close(all)
+		}
+		select {
+		case <-all:
+			respond(200, okBody)(w, r)
+		case <-r.Context().Done(): // the call has given up
+		}
+	}))
 	srv.TLS = trustedTLS()
 	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
@@ -235,7 +247,8 @@ func TestConnectionsAreKept(t *testing.T) {
 	srv.StartTLS()
 	defer srv.Close()
 	route := tlsRoute(t, srv.URL)
-	route.Workers = 32
+	route.Workers = workers
+	route.Timeout, route.ConnectTimeout = patience, patience
 	c := newClient(t, nil, route)
 	sendMany := func(n int) {
 		var group sync.WaitGroup
@@ -248,14 +261,13 @@ func TestConnectionsAreKept(t *testing.T) {
 		}
 		group.Wait()
 	}
-	sendMany(200)
-	first := opened.Load()
-	if first < 1 || first > 100 {
-		t.Errorf("200 calls of 32 workers opened %d connections", first)
+	sendMany(workers)
+	if first := opened.Load(); first != workers {
+		t.Errorf("%d calls at once opened %d connections", workers, first)
 	}
-	sendMany(200)
-	if more := opened.Load() - first; more > 16 {
-		t.Errorf("200 more calls opened %d more connections", more)
+	sendMany(400)
+	if more := opened.Load() - workers; more != 0 {
+		t.Errorf("400 more calls opened %d more connections", more)
 	}
 }
 

@@ -52,28 +52,40 @@ func (r *refusal) Error() string {
 // codeShape is what an error code looks like; anything else is not repeated.
 var codeShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
 
-// exchange sends a request and returns the body of the answer. Its errors carry neither addresses
-// with parameters nor anything that was answered, but for a code.
+// exchange sends a request and returns the body of the answer, if that is HTTP 200; any other is a refusal. Its
+// errors carry neither addresses with parameters nor anything that was answered, but for a code.
 func exchange(client *http.Client, request *http.Request) ([]byte, error) {
-	response, err := client.Do(request)
+	status, body, err := roundTrip(client, request, maxKeysAnswer)
 	if err != nil {
-		return nil, plainError(err)
+		return nil, err
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxKeysAnswer+1))
-	switch {
-	case err != nil:
-		return nil, plainError(err)
-	case len(body) > maxKeysAnswer:
-		return nil, errors.New("the answer is too long")
-	case response.StatusCode != http.StatusOK:
+	if status != http.StatusOK {
 		var said struct{ Code string }
 		if json.Unmarshal(body, &said) != nil || !codeShape.MatchString(said.Code) {
 			said.Code = ""
 		}
-		return nil, &refusal{response.StatusCode, said.Code}
+		return nil, &refusal{status, said.Code}
 	}
 	return body, nil
+}
+
+// roundTrip sends a request and returns the answer, whatever its status, unless it has more than limit octets. Its
+// errors carry neither addresses with parameters nor anything that was answered. What a status means, and where a
+// refusal has its code, differs from service to service.
+func roundTrip(client *http.Client, request *http.Request, limit int64) (status int, body []byte, err error) {
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, plainError(err)
+	}
+	defer response.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(response.Body, limit+1))
+	switch {
+	case err != nil:
+		return 0, nil, plainError(err)
+	case int64(len(body)) > limit:
+		return 0, nil, errors.New("the answer is too long")
+	}
+	return response.StatusCode, body, nil
 }
 
 // plainError is a transport's error without the URL, and without the error itself: what others wrap

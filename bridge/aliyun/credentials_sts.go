@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"smppbridge/configs/credfile"
 )
 
 const (
@@ -237,16 +239,16 @@ func (o *oidc) fetch(ctx context.Context) (session, error) {
 	return got, nil
 }
 
-// readToken reads the token as it is now. Its file's mode is not ours to judge: Kubernetes makes it.
+// readToken reads the token as it is now. Its file's mode and kind are not ours to judge: Kubernetes makes it.
 func readToken(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", withoutPath(err)
+		return "", credfile.WithoutPath(err)
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxKeyFile))
 	if err != nil {
-		return "", withoutPath(err)
+		return "", credfile.WithoutPath(err)
 	}
 	token := strings.TrimSpace(string(text))
 	if len(token) < 4 || len(token) > 20000 || !printable(token) {

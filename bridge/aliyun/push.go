@@ -217,11 +217,23 @@ func (r *pushedReport) incoming(now func() time.Time) bridge.IncomingReport {
 // some the other way round.
 type looseString string
 
+// plainASCII reports whether a quoted JSON string stands for its own octets.
+func plainASCII(raw []byte) bool {
+	for _, c := range raw {
+		if c == '\\' || c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return len(raw) >= 2
+}
+
 // UnmarshalJSON implements json.Unmarshaler.
 func (s *looseString) UnmarshalJSON(raw []byte) error {
 	switch {
 	case len(raw) == 0 || raw[0] == '{' || raw[0] == '[':
 		return errors.New("not a scalar")
+	case raw[0] == '"' && plainASCII(raw): // most are; a push may have hundreds
+		*s = looseString(strings.TrimSpace(string(raw[1 : len(raw)-1])))
 	case raw[0] == '"':
 		var text string
 		if err := json.Unmarshal(raw, &text); err != nil {

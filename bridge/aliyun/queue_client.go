@@ -9,7 +9,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -113,19 +112,12 @@ func (c *queueClient) do(ctx context.Context, method string, target *url.URL, bo
 		return nil, errors.New("the request cannot be made")
 	}
 	signMNS(request, keys, c.now())
-	response, err := c.client.Do(request)
+	status, answer, err := roundTrip(c.client, request, maxMNSAnswer)
 	if err != nil {
-		return nil, plainError(err)
+		return nil, err
 	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxMNSAnswer+1))
-	switch {
-	case err != nil:
-		return nil, plainError(err)
-	case len(answer) > maxMNSAnswer:
-		return nil, errors.New("the answer is too long")
-	case response.StatusCode/100 != 2:
-		return nil, &refusal{response.StatusCode, mnsCode(answer)}
+	if status/100 != 2 {
+		return nil, &refusal{status, mnsCode(answer)}
 	}
 	return answer, nil
 }

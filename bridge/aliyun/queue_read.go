@@ -25,7 +25,10 @@ const (
 	// soonestRound is the least time between two requests of a receiver that found nothing: a service that does not
 	// make it wait must not be asked in a loop.
 	soonestRound = time.Second
-	// deleteWithin is how long a receiver that is to end still tries to delete what was committed.
+	// commitWithin is how long a receiver that is to end still tries to have committed what it has received, which any node
+	// can propose: it would come again only after the queue has hidden it for a while.
+	commitWithin = time.Second
+	// deleteWithin is how long it then still tries to delete what was committed.
 	deleteWithin = 5 * time.Second
 )
 
@@ -74,6 +77,16 @@ func pauseFor(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
+}
+
+// outlive returns a context that ends some time after ctx, or when it is given up.
+func outlive(ctx context.Context, by time.Duration) (longer context.Context, giveUp func()) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { // ends with longer
+		pauseFor(longer, by)
+		cancel()
+	})
+	return longer, func() { stop(); cancel() }
 }
 
 // say logs that the queue cannot be read, and that it can again.
@@ -146,7 +159,9 @@ func (r *queueReader) handOver(ctx context.Context, list []queueMessage, sink br
 	if len(goods.handles) == 0 {
 		return done, nil
 	}
-	if err := goods.commit(ctx, sink); err != nil {
+	longer, giveUp := outlive(ctx, commitWithin)
+	defer giveUp()
+	if err := goods.commit(longer, sink); err != nil {
 		r.metrics.count(r, reportRefused, len(goods.handles))
 		return done, err
 	}

@@ -3,7 +3,6 @@ package aliyun
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -11,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"smppbridge/bridge"
 )
 
 // queueAt is a client of a queue at a test server.
@@ -221,30 +222,80 @@ func TestQueueBodies(t *testing.T) {
 	}
 }
 
+// readerOf reads c's queue, with keys that are good for a while.
+func readerOf(t *testing.T, c *queueClient) *queueReader {
+	t.Helper()
+	q, err := NewQueues(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, _ := newKeys("id", "secret", "")
+	return &queueReader{name: "q", kind: queueOfReports, client: c, log: q.log, now: time.Now, metrics: q.metrics,
+		token: &queueToken{now: time.Now, last: session{keys, time.Now().Add(time.Hour)}}}
+}
+
 // A queue that answers at once without messages is not asked in a loop, nor is one that fails.
 func TestQueueIsNotAskedInALoop(t *testing.T) {
 	for name, status := range map[string]int{"empty at once": 404, "failing": 500} {
 		var asked atomic.Int32
+		ctx, cancel := context.WithCancel(t.Context())
 		c := queueAt(t, func(w http.ResponseWriter, _ *http.Request) {
-			asked.Add(1)
+			if asked.Add(1) == 1 { // the time is that after the first request, however late it comes
+				time.AfterFunc(1500*time.Millisecond, cancel)
+			}
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, "<Error><Code>"+map[int]string{404: mnsEmpty, 500: "InternalError"}[status]+"</Code></Error>")
 		})
-		q, err := NewQueues(nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys, _ := newKeys("id", "secret", "")
-		r := &queueReader{name: "q", kind: queueOfReports, client: c, log: q.log, now: time.Now, metrics: q.metrics,
-			token: &queueToken{now: time.Now, last: session{keys, time.Now().Add(time.Hour)}}}
-		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		r := readerOf(t, c)
 		r.run(ctx, nil)
-		cancel()
 		if got := asked.Load(); got < 1 || got > 4 {
 			t.Errorf("%s: asked %d times in 1.5 s", name, got)
 		}
-		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if ctx.Err() == nil {
 			t.Errorf("%s: ended early", name)
+		}
+		cancel()
+	}
+}
+
+// stopsWhenGiven is a sink whose receiver is to end while it has something committed. It takes it, unless that has ended too.
+type stopsWhenGiven struct {
+	stop  func()
+	hangs bool // until it is given up
+	given context.Context
+}
+
+func (s *stopsWhenGiven) Report(ctx context.Context, _ []bridge.IncomingReport) error {
+	s.given = ctx
+	s.stop()
+	if s.hangs {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func (s *stopsWhenGiven) Incoming(context.Context, []bridge.IncomingMessage) error { return nil }
+
+// What was received before a receiver has to end is committed and deleted: else it would come again after a while. A commit
+// that takes long is given up, and then nothing is deleted.
+func TestQueueEndsWithWhatItHas(t *testing.T) {
+	body := base64.StdEncoding.EncodeToString([]byte(`{"phone_number":"1","out_id":"x","success":true}`))
+	for _, hangs := range []bool{false, true} {
+		var deleted atomic.Int32
+		c := queueAt(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodDelete {
+				deleted.Add(1)
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			_, _ = io.WriteString(w, "<Messages><Message><ReceiptHandle>h</ReceiptHandle><MessageBody>"+body+"</MessageBody></Message></Messages>")
+		})
+		r := readerOf(t, c)
+		ctx, cancel := context.WithCancel(t.Context())
+		sink := &stopsWhenGiven{stop: cancel, hangs: hangs}
+		r.run(ctx, sink)
+		if got := deleted.Load() == 1; got == hangs || sink.given.Err() == nil {
+			t.Errorf("a commit that takes long: %v; deleted: %v; its context: %v", hangs, got, sink.given.Err())
 		}
 	}
 }

@@ -46,7 +46,7 @@ func startSim(t *testing.T, change func(*aliyunsim.Config), rpcV1 bool) (*aliyun
 		t.Fatal(err)
 	}
 	client, err := aliyun.New(aliyun.Config{Routes: []aliyun.Route{{
-		Name: "main", Endpoint: l.Addr().String(), Plain: true, RPCV1: rpcV1, Credentials: keys, Workers: 4, Timeout: 2 * time.Second,
+		Name: "main", Endpoint: l.Addr().String(), Plain: true, RPCV1: rpcV1, Credentials: keys, Workers: 4, Timeout: 20 * time.Second,
 	}}})
 	if err != nil {
 		t.Fatal(err)

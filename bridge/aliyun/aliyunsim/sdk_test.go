@@ -65,16 +65,16 @@ func TestForeignClient(t *testing.T) {
 			if ledger[1].BizID != ledger[2].BizID || ledger[2].Phone != "13900000002" {
 				t.Errorf("batch executed as %+v", ledger[1:])
 			}
-			checkDetails(t, c)
+			checkDetails(t, c, beijing(ledger[0].Time))
 			checkLists(t, c)
 		})
 	}
 }
 
-func checkDetails(t *testing.T, c *dysmsapi.Client) {
+func checkDetails(t *testing.T, c *dysmsapi.Client, day time.Time) {
 	t.Helper()
 	res, err := c.QuerySendDetails(&dysmsapi.QuerySendDetailsRequest{PhoneNumber: tea.String("13900000001"),
-		SendDate: tea.String(beijing(time.Now()).Format("20060102")), PageSize: tea.Int64(50), CurrentPage: tea.Int64(1)})
+		SendDate: tea.String(day.Format("20060102")), PageSize: tea.Int64(50), CurrentPage: tea.Int64(1)})
 	if err != nil {
 		t.Fatal(err)
 	}
