@@ -170,7 +170,7 @@ func (b *backend) waits(want int) error {
 
 // eventually tries until it succeeds; in fake time that takes none.
 func eventually(try func() error) (err error) {
-	for range 500 {
+	for range 4000 { // 20 s
 		if err = try(); err == nil {
 			return nil
 		}

@@ -15,7 +15,7 @@ func linxSession(t *testing.T, addr string) (*linx.Session, <-chan linxpdu.PDU) 
 	answers := make(chan linxpdu.PDU, 10)
 	auth := linx.Auth{SMSC: addr, SystemID: "test", Password: "secret"}
 	client, err := linx.NewSession(linx.TRXConnector(linx.NonTLSDialer, auth), linx.Settings{
-		ReadTimeout: 5 * time.Second, EnquireLink: time.Second,
+		ReadTimeout: 20 * time.Second, EnquireLink: time.Second,
 		OnPDU: func(p linxpdu.PDU, _ bool) {
 			if _, ok := p.(*linxpdu.DeliverSM); !ok {
 				answers <- p

@@ -91,7 +91,7 @@ func receive[T any](t *testing.T, ch <-chan T, what string) T {
 	select {
 	case v := <-ch:
 		return v
-	case <-time.After(10 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatalf("no %s", what)
 	}
 	panic("not reached")
@@ -100,7 +100,7 @@ func receive[T any](t *testing.T, ch <-chan T, what string) T {
 func TestGoSMPPClient(t *testing.T) {
 	c, addr := startCentre(t)
 	receipts := make(chan pdu.Body, 10)
-	client := &gosmpp.Transceiver{Addr: addr, User: "test", Passwd: "secret", RespTimeout: 5 * time.Second,
+	client := &gosmpp.Transceiver{Addr: addr, User: "test", Passwd: "secret", RespTimeout: 20 * time.Second,
 		Handler: func(p pdu.Body) {
 			if p.Header().ID == pdu.DeliverSMID {
 				receipts <- p
@@ -156,7 +156,7 @@ func TestLinxClient(t *testing.T) {
 	responses := make(chan *linxpdu.SubmitSMResp, 10)
 	auth := linx.Auth{SMSC: addr, SystemID: "test", Password: "secret"}
 	client, err := linx.NewSession(linx.TRXConnector(linx.NonTLSDialer, auth), linx.Settings{
-		ReadTimeout: 5 * time.Second, EnquireLink: time.Second,
+		ReadTimeout: 20 * time.Second, EnquireLink: time.Second,
 		OnPDU: func(p linxpdu.PDU, _ bool) {
 			switch p := p.(type) {
 			case *linxpdu.DeliverSM:

@@ -47,7 +47,7 @@ func TestSlowReaderIsCut(t *testing.T) {
 func TestSlowReaderIsCutOverTCP(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	b := newBackend()
-	_, addr := startTCP(t, smpp.Config{WriteTimeout: 200 * time.Millisecond, Registerer: reg}, b)
+	_, addr := startTCP(t, smpp.Config{WriteTimeout: time.Second, Registerer: reg}, b)
 	e := smpptest.Dial(t, addr)
 	e.MustBind(smpp.Receiver, "test", "secret")
 	long := &smpp.DeliverSM{SourceAddr: "86", TLVs: smpp.TLVs("").With(smpp.TagMessagePayload, strings.Repeat("x", 60000))}
@@ -64,7 +64,9 @@ func TestSlowReaderIsCutOverTCP(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if err := checkMetric(reg, "smppbridge_smpp_session_ends_total{reason=slow_reader}", "1"); err != nil {
+	if err := eventually(func() error {
+		return checkMetric(reg, "smppbridge_smpp_session_ends_total{reason=slow_reader}", "1")
+	}); err != nil {
 		t.Error(err)
 	}
 }

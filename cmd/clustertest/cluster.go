@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// patience is how long things may take that take a moment: the machine may be busy.
-const patience = 30 * time.Second
+// patience is how long things may take that take a moment: the machine may be busy, and each sync of its disk take half a
+// second.
+const patience = 90 * time.Second
 
 // joinWithin is how long a node may take to catch up with all that there is.
 const joinWithin = 3 * time.Minute

@@ -111,7 +111,7 @@ func checkPower(ctx context.Context, dir string) error {
 
 // unmount waits until the last of an ended process's files is closed.
 func (d *disk) unmount(ctx context.Context) error {
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		err := unix.Unmount(d.dir, 0)
 		if err == nil || errors.Is(err, unix.EINVAL) { // not mounted

@@ -77,6 +77,7 @@ type book struct {
 	stray    map[string][]receipt // guarded by mu; by an id that no answer has named (yet)
 	open     int                  // guarded by mu; parts without answer
 	oks      []okay               // guarded by mu
+	stall    time.Duration        // guarded by mu; for how long the machine stood still in the round
 
 	numbers *atomic.Int64 // of the messages of all books: a phone's limits outlive a cluster
 }
@@ -99,7 +100,15 @@ func (b *book) begin() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.round++
+	b.stall = 0
 	return b.round
+}
+
+// stalled notes for how long the machine stood still.
+func (b *book) stalled(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stall = d
 }
 
 // compose enters a new message.

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 // newProcess watches a shell that runs a script.
@@ -30,7 +29,7 @@ func TestEndingsAreNoticed(t *testing.T) {
 	if err := p.start(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := until(ctx, func() error {
 		b, err := os.ReadFile(mark)
@@ -75,12 +74,12 @@ func TestTerminate(t *testing.T) {
 			if err := p.start(); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			if err := until(ctx, func() error { _, err := os.Stat(name + ".up"); return err }); err != nil {
 				t.Fatal(err)
 			}
-			if err := p.terminate(ctx, 10*time.Second); (err == nil) != tt.ok {
+			if err := p.terminate(ctx, patience); (err == nil) != tt.ok {
 				t.Errorf("terminate: %v, want success %t", err, tt.ok)
 			}
 		})

@@ -14,11 +14,11 @@ import (
 
 // Times of a round.
 const (
-	flowWithin  = 15 * time.Second       // until every node has accepted something
+	flowWithin  = patience               // until every node has accepted something
 	flowCount   = 15                     // that is so many messages
 	goOn        = 800 * time.Millisecond // traffic after the fault is healed
-	answerSlack = 15 * time.Second       // for the last answers
-	drainWithin = 60 * time.Second       // for the last receipts
+	answerSlack = patience               // for the last answers; an ESME waits answerWithin for each
+	drainWithin = 2 * patience           // for the last receipts
 
 	responseTimeout = 2 * time.Second // of the nodes, for deliver_sm
 )
@@ -114,6 +114,8 @@ func (r *round) play(ctx context.Context, s scene, load float64) (tally, error) 
 	r.traffic.close()
 	err = errors.Join(err, r.endings())
 	entries := c.lab.api.entries(since)
+	r.stall = c.lab.probe.take()
+	r.book.stalled(r.stall)
 	t := r.book.judge(r.number, byKey(entries), r.hurt)
 	t.callsPerSecond = mostCalls(entries)
 	if !s.mixed { // the faults are such refusals, too
@@ -123,7 +125,6 @@ func (r *round) play(ctx context.Context, s scene, load float64) (tally, error) 
 		err = errors.Join(err, fmt.Errorf("only %.1f%% was delivered", 100*t.share()))
 	}
 	r.measure()
-	r.stall = c.lab.probe.take()
 	if r.stall >= responseTimeout { // the ESMEs' answers came too late
 		t.extra, t.extraAllowed = 0, t.extraAllowed+t.extra
 	}

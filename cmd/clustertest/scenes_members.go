@@ -15,7 +15,7 @@ import (
 )
 
 // stopWithin is how long a node may take to end when it is asked to.
-const stopWithin = 20 * time.Second
+const stopWithin = time.Minute
 
 // rollingRestart ends one node after the other in order, as an upgrade does.
 func rollingRestart(ctx context.Context, r *round) error {

@@ -39,8 +39,9 @@ type tally struct {
 	early, late, wrong     int // receipts
 	errorsOthers, cutOther int // submit_sm on nodes that were not hurt: errors; connections that ended first
 	overRate, overPhone    int
-	callsPerSecond         int // the most
-	delivered, unknown     int // submit_sm by the state in their first receipt
+	callsPerSecond         int           // the most
+	slack                  time.Duration // readSlack, or how long the machine stood still
+	delivered, unknown     int           // submit_sm by the state in their first receipt
 	examples               []string
 }
 
@@ -74,7 +75,7 @@ func clock(t time.Time) string { return t.Format("15:04:05.000") }
 func (b *book) judge(round int, sent map[string][]aliyunsim.Entry, hurt []disturbance) tally {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var t tally
+	t := tally{slack: max(readSlack, b.stall)}
 	for _, m := range b.messages {
 		if round == 0 || m.round == round {
 			t.message(m, len(sent[m.key()]))
@@ -190,7 +191,7 @@ func (t *tally) share() float64 { return float64(t.delivered) / float64(max(1, t
 // receipts judges the receipts of an accepted submit_sm.
 func (t *tally) receipts(p *part, hurt []disturbance) {
 	for i, r := range p.receipts {
-		slack := readSlack
+		slack := t.slack
 		if r.session == p.session {
 			slack = 0
 		}

@@ -117,6 +117,12 @@ var verdicts = []struct {
 		s.execute(m)
 		s.receipt(m, s.session(1, 0), 600, smpp.StateDelivered)
 	}, func(t *tally) int { return t.early }, true},
+	{"early on another session, while the machine stood still", func(s *story) {
+		s.book.stalled(500 * time.Millisecond)
+		m := s.ok(s.submit("notice", s.session(0, 0), 0, 1), 1000)
+		s.execute(m)
+		s.receipt(m, s.session(1, 0), 600, smpp.StateDelivered)
+	}, func(t *tally) int { return t.accepted }, false},
 	{"late, from a node that was hurt", func(s *story) {
 		s.hurt = []disturbance{{node: 0, from: s.at(100), to: s.at(950)}}
 		m := s.ok(s.submit("notice", s.session(0, 0), 0, 1), 1000)

@@ -88,7 +88,7 @@ func (d *daemon) executed(ctx context.Context, phone string) ([]sent, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := http.Client{Timeout: 5 * time.Second}
+	client := http.Client{Timeout: time.Minute}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger: %w", err)

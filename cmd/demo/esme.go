@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	gosmpp "github.com/fiorix/go-smpp/smpp"
 	"github.com/fiorix/go-smpp/smpp/pdu"
@@ -32,7 +33,8 @@ var receiptText = regexp.MustCompile(`^id:(\S+) .* stat:(\S+) err:(\S{3})`)
 // bind logs in as account and waits for the bind_resp.
 func bind(ctx context.Context, addr, account string) (*esme, error) {
 	e := &esme{receipts: make(chan receipt, 100)}
-	e.tc = &gosmpp.Transceiver{Addr: addr, User: account, Passwd: "secret", Handler: e.handle}
+	e.tc = &gosmpp.Transceiver{Addr: addr, User: account, Passwd: "secret", Handler: e.handle,
+		RespTimeout: time.Minute} // its default of a second is less than two syncs may take on a busy machine
 	conn := e.tc.Bind()
 	select {
 	case s := <-conn:

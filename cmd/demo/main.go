@@ -17,7 +17,7 @@ import (
 func main() {
 	daemon := flag.String("daemon", "bin/smppbridged", "the daemon's binary")
 	flag.Parse()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute) // it ends as soon as all is there
 	defer cancel()
 	if err := run(ctx, *daemon); err != nil {
 		fmt.Fprintln(os.Stderr, "\nDEMO FAILED:", err)

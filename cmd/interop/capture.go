@@ -45,7 +45,7 @@ func startCapture(ctx context.Context, t tools, addr, file string) (*capture, er
 
 // mark sends a datagram until it is in the file.
 func (c *capture) mark(ctx context.Context, text string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	conn, err := net.Dial("udp", c.addr)
 	if err != nil {

@@ -94,7 +94,7 @@ func (d *daemon) job(rec record) job {
 
 // executed returns the texts that the simulated API has sent, by phone.
 func (d *daemon) executed(ctx context.Context) (map[string][]string, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.ledger, nil)
 	if err != nil {

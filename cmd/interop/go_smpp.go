@@ -52,7 +52,7 @@ func playGoSMPP(ctx context.Context, j job, emit func(event)) error {
 func (f *fiorix) conns() ([]smpp.ClientConn, submitter) {
 	addr := fmt.Sprintf("%s:%d", f.job.Host, f.job.Port)
 	user, pass := f.job.SystemID, f.job.Password
-	const enquire, resp = 500 * time.Millisecond, 10 * time.Second
+	const enquire, resp = 500 * time.Millisecond, clientLimit
 	if len(f.job.Binds) == 1 {
 		c := &smpp.Transceiver{Addr: addr, User: user, Passwd: pass, EnquireLink: enquire, RespTimeout: resp, Handler: f.receipt}
 		return []smpp.ClientConn{c}, c

@@ -27,7 +27,7 @@ import (
 )
 
 // runLimit is how long a run may take once everything is installed.
-const runLimit = 3 * time.Minute
+const runLimit = 9 * time.Minute
 
 // options are the command line.
 type options struct {

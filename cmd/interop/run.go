@@ -10,7 +10,7 @@ import (
 )
 
 // clientLimit is how long one client may take for its whole part: a run in which all hang still ends in its time.
-const clientLimit = 15 * time.Second
+const clientLimit = 45 * time.Second
 
 // run plays every client against a daemon of its own while the wire is captured, then looks at the wire.
 func run(ctx context.Context, o options, t tools) (err error) {

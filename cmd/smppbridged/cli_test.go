@@ -22,8 +22,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// patience is how long these tests wait for what a program does at once.
-const patience = 30 * time.Second
+// patience is how long these tests wait for what happens in the end, and what an ESME of theirs may take for anything: it
+// is not read all the time.
+const patience = time.Minute
 
 // TestCommandLine runs testdata/cli/*.txtar against the program as it is built: what it prints, what
 // it exits with, and what signals do to it.
@@ -42,7 +43,7 @@ func TestCommandLine(t *testing.T) {
 	})
 }
 
-// scriptExits is `exits CODE PROGRAM ARGS...`: the program ends by itself, within seconds.
+// scriptExits is `exits CODE PROGRAM ARGS...`: the program ends by itself, soon.
 func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
@@ -58,7 +59,7 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	if want, err := strconv.Atoi(args[0]); err != nil || code != want {
 		ts.Fatalf("exit code %d, want %s", code, args[0])
 	}
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > patience {
 		ts.Fatalf("it took %v to say so", took)
 	}
 }

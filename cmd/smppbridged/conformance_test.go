@@ -68,6 +68,7 @@ func (s *system) playConformance(t *testing.T, file string) {
 	}
 	d.Vars = times(time.Now())
 	e := smpptest.Dial(t, s.smppAddr.String())
+	e.Timeout = patience
 	defer s.fault()
 	d.Run(t, e, s.conformanceActions(t))
 	e.Close()
@@ -235,9 +236,9 @@ func (s *system) holds(account, want string) error {
 	})
 }
 
-// within tries until it succeeds, for 10 s at most.
+// within tries until it succeeds, for as long as tests have patience.
 func within(try func() error) (err error) {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); pause() {
 		if err = try(); err == nil {
 			return nil
 		}

@@ -85,3 +85,26 @@ func TestCallbackFrom(t *testing.T) {
 		}
 	}
 }
+
+// TestPprof: profiles are there, on the admin listener only; the command line is not shown.
+func TestPprof(t *testing.T) {
+	s := startSystem(t)
+	for path, match := range map[string]string{
+		"/debug/pprof/":                   "goroutine",
+		"/debug/pprof/goroutine?debug=1":  "goroutine profile: total",
+		"/debug/pprof/heap?debug=1":       "heap profile",
+		"/debug/pprof/profile?seconds=1":  "",
+		"/debug/pprof/trace?seconds=0.05": "go 1.",
+		"/debug/pprof/symbol":             "num_symbols",
+	} {
+		if code, body := s.admin(http.MethodGet, path); code != http.StatusOK || !strings.Contains(body, match) {
+			t.Errorf("%s answered %d %.60q, want 200 and %q", path, code, body, match)
+		}
+	}
+	code, _ := s.admin(http.MethodGet, "/debug/pprof/cmdline")
+	want(t, "/debug/pprof/cmdline", code, http.StatusNotFound)
+	for _, path := range []string{"/debug/pprof/", "/metrics", "/v1/status", "/v1/pause", "/"} {
+		code, _ := s.push(path, "")
+		want(t, "the callback listener's "+path, code, http.StatusNotFound)
+	}
+}

@@ -18,7 +18,7 @@ import (
 )
 
 // attackPatience is how long attackers wait for what the node must do.
-const attackPatience = 10 * time.Second
+const attackPatience = 30 * time.Second
 
 // attacker is one connection of an attacker, who sends what he likes. Its methods that take no t return errors, for
 // goroutines.

@@ -124,7 +124,8 @@ func oneAddress(t *testing.T, h *hostile) {
 // stalledHandshakes: connections to the TLS port that say nothing, or a little.
 func stalledHandshakes(t *testing.T, h *hostile) {
 	for i, a := range h.crowd(t, 300, h.tls, nil) {
-		if err := a.raw([]byte("\x16\x03\x01\x00\x80\x01")[:i%7]); err != nil {
+		// On a busy machine the first ones may be cut before the last are there.
+		if err := a.raw([]byte("\x16\x03\x01\x00\x80\x01")[:i%7]); err != nil && !isClosed(err) {
 			t.Fatal(err)
 		}
 		defer func() {

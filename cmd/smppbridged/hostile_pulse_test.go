@@ -242,9 +242,3 @@ func (p *pulse) slowest(from int) time.Duration {
 	}
 	return list[len(list)-1]
 }
-
-func median(list []time.Duration) time.Duration {
-	list = slices.Clone(list)
-	slices.Sort(list)
-	return list[len(list)/2]
-}

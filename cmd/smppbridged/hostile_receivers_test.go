@@ -94,7 +94,7 @@ func (a *attacker) receipts(n, submits int, do func(seq uint32, k int) error) er
 // neverAnswers: the receipts stay, the session too as long as it answers enquire_link, and another bind of the
 // account gets them once it is gone.
 func neverAnswers(t *testing.T, h *hostile) {
-	a := h.attackAs(t, "deaf", smpp.Transceiver)
+	a := h.attackAs(t, "lazy", smpp.Transceiver)
 	const n = 30
 	if err := a.submitForReceipts(n); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func neverAnswers(t *testing.T, h *hostile) {
 		t.Error(err)
 	}
 	a.Close()
-	b := h.attackAs(t, "deaf", smpp.Receiver)
+	b := h.attackAs(t, "lazy", smpp.Receiver)
 	if err := b.receipts(n, 0, func(seq uint32, _ int) error {
 		return b.raw(smpp.Append(nil, 0, seq, &smpp.DeliverSMResp{}))
 	}); err != nil {

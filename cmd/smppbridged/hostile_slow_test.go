@@ -11,7 +11,7 @@ import (
 
 // slowCases are ESMEs that take their time.
 func slowCases() []hostileCase {
-	bind := octetsOf(1, bindOf("mark", smpp.Transceiver))
+	bind := withBody(smpp.BindTransceiverID, 1, string(repeat(900, []byte("x")))) // ten octets a second do not end it
 	return []hostileCase{
 		{"binds that do not end", trickle("plain", bind)},
 		{"hellos that do not end", trickle("TLS", []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03"+string(repeat(500, []byte("x")))))},
@@ -28,7 +28,8 @@ func hoardCases() []hostileCase {
 	return []hostileCase{{"more of unfinished PDUs than all may hold", hoard}}
 }
 
-// trickle sends a little now and then on fifty connections. Each is cut when the time for a bind is over.
+// trickle sends a little now and then on fifty connections. Each is cut when the time for a bind is over: who had more with
+// each octet would outlive drain's patience.
 func trickle(to string, b []byte) func(*testing.T, *hostile) {
 	return func(t *testing.T, h *hostile) {
 		addr := map[string]string{"plain": h.addr, "TLS": h.tls}[to]
@@ -52,7 +53,7 @@ func trickle(to string, b []byte) func(*testing.T, *hostile) {
 				}
 			}
 		})
-		if took := time.Since(began); err != nil || took > 7*time.Second || took < time.Second {
+		if took := time.Since(began); err != nil || took < time.Second {
 			t.Errorf("cut after %v: %v", took, err)
 		}
 	}
@@ -119,7 +120,7 @@ func hoard(t *testing.T, h *hostile) {
 // unreadReceipts: who does not read his receipts keeps them from nobody else, and gets them later.
 func unreadReceipts(t *testing.T, h *hostile) {
 	const n = 300
-	a := h.attackAs(t, "deaf", smpp.Transceiver)
+	a := h.attackAs(t, "lazy", smpp.Transceiver)
 	if err := a.Conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func unreadReceipts(t *testing.T, h *hostile) {
 	}
 	h.pulse.await(t, 50)
 	a.reset()
-	b := h.attackAs(t, "deaf", smpp.Receiver)
+	b := h.attackAs(t, "lazy", smpp.Receiver)
 	if err := b.receipts(n, 0, func(seq uint32, _ int) error {
 		return b.raw(smpp.Append(nil, 0, seq, &smpp.DeliverSMResp{}))
 	}); err != nil {
@@ -156,7 +157,7 @@ func readSlowly(t *testing.T, h *hostile) {
 	}
 }
 
-// silent: twenty sessions that answer nothing are cut once they have been asked twice.
+// silent: twenty sessions that answer nothing are cut once they have been asked twice, within drain's patience.
 func silent(t *testing.T, h *hostile) {
 	began := time.Now()
 	err := atOnce(20, func(int) error {
@@ -170,7 +171,7 @@ func silent(t *testing.T, h *hostile) {
 		}
 		return a.drain()
 	})
-	if took := time.Since(began); err != nil || took < time.Second || took > 7*time.Second {
+	if took := time.Since(began); err != nil || took < time.Second {
 		t.Errorf("cut after %v: %v", took, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,12 +35,7 @@ func (u usage) String() string {
 
 // figure reads one metric; several of a name, with different labels, are summed up.
 func (h *hostile) figure(names ...string) ([]float64, error) {
-	resp, err := http.Get("http://" + h.http + "/metrics")
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	body, err := h.get("/metrics")
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +53,26 @@ func (h *hostile) figure(names ...string) ([]float64, error) {
 		}
 	}
 	return values, nil
+}
+
+// get is what the node's admin port answers.
+func (h *hostile) get(path string) ([]byte, error) {
+	resp, err := http.Get("http://" + h.http + path)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(resp.Body)
+}
+
+// stacks are those of the node's goroutines that are in a function, for the log of a test that has failed.
+func (h *hostile) stacks(function string) string {
+	body, err := h.get("/debug/pprof/goroutine?debug=1")
+	if err != nil {
+		return err.Error()
+	}
+	groups := strings.Split(string(body), "\n\n")
+	return strings.Join(slices.DeleteFunc(groups, func(g string) bool { return !strings.Contains(g, function) }), "\n")
 }
 
 func (h *hostile) usage() (usage, error) {

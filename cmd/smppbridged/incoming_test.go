@@ -56,6 +56,7 @@ func TestIncomingMessages(t *testing.T) {
 	if from, dest, text := s.bind("test", smpp.Receiver).hears(); from != phone || dest != up.DestCode || text != incomingText {
 		t.Errorf("from a number of %d digits to %s, %d characters", len(from), dest, len(text))
 	}
+	s.eventually("the first is dealt with", func() bool { return s.store.Figures().Incoming == 0 }) // else it would come again
 	s.hangUp()
 	s.eventually("nobody is bound", func() bool { return len(s.store.Binds("test")) == 0 })
 	up.Content, up.SequenceID = "second", 8

@@ -3,10 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"smppbridge/bridge/aliyun/aliyunsim"
@@ -15,8 +15,12 @@ import (
 	"smppbridge/store"
 )
 
-// shortLived is a validity of one second.
-func shortLived(m *smpp.SubmitSM) { m.ValidityPeriod = "000000000001000R" }
+// The validities of messages that are to expire.
+const (
+	soonOver   = "000000000001000R" // one second: whatever has become of it by then
+	calledOnce = "000000000010000R" // ten: its first call is made before, on any machine
+	ackIsOver  = "000000000004000R" // four: more than ack_within where it is short, less than until the API is asked
+)
 
 // A walk is one case under way: two messages, one of an ESME that is answered when its message is stored, one of
 // an ESME that waits for the API's answer. The fault befalls the first call of the one and all calls of the other.
@@ -67,6 +71,7 @@ func walkThrough(t *testing.T, cases []apiCase) {
 		faults = append(faults, once, always)
 	}
 	s.fault(faults...)
+	awayFromMinuteEdge(t) // what a phone's limit put off is tried again when the minute is over
 	for _, w := range walks {
 		w.begin(s)
 	}
@@ -115,12 +120,19 @@ func outcomePolicy(t *testing.T, addr string, cases []apiCase) []byte {
 // closedAddress is an address at which nobody listens while the test runs: it is bound, and does not listen.
 func closedAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 }
 
 // begin submits both messages and waits for the first one's answer.
@@ -128,7 +140,7 @@ func (w *walk) begin(s *system) {
 	w.stored = s.bind(fmt.Sprintf("s%03d", w.n), smpp.Transceiver)
 	w.waits = s.bind(fmt.Sprintf("w%03d", w.n), smpp.Transceiver)
 	w.id = w.stored.mustSubmit(w.toStored, fmt.Sprintf("private %d stored", w.n), w.validity)
-	w.seq = w.waits.Send(&smpp.SubmitSM{SourceAddr: "1069", DestinationAddr: w.toWaits, ValidityPeriod: "000000000001000R",
+	w.seq = w.waits.Send(&smpp.SubmitSM{SourceAddr: "1069", DestinationAddr: w.toWaits, ValidityPeriod: w.waitsFor(),
 		RegisteredDelivery: smpp.RegisteredDeliveryAlways, ShortMessage: fmt.Sprintf("private %d waits", w.n)})
 }
 
@@ -138,8 +150,19 @@ func (w *walk) lasts() bool { return w.fate != fatePhone && w.route == "" }
 // validity shortens that of a message which is to expire.
 func (w *walk) validity(m *smpp.SubmitSM) {
 	if !w.lasts() {
-		shortLived(m)
+		m.ValidityPeriod = calledOnce
 	}
+}
+
+// waitsFor is the validity of the second message: only one that is called again and again has to expire.
+func (w *walk) waitsFor() string {
+	switch w.fate {
+	case fateAgain, fatePhone:
+		return soonOver
+	case fateUncertain:
+		return ackIsOver
+	}
+	return ""
 }
 
 // awaitAnswer waits for the submit_sm_resp that waits for the API's answer.

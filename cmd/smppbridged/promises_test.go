@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"smppbridge/bridge/aliyun/aliyunsim"
+	"smppbridge/configs"
 	"smppbridge/smpp"
 	"smppbridge/smpp/smpptest"
 	"smppbridge/store"
@@ -302,7 +303,7 @@ func TestNoReceiptUnlessAsked(t *testing.T) {
 
 // TestDrain: what is in flight is answered, sessions are unbound, and then the node stops.
 func TestDrain(t *testing.T) {
-	s := startSystem(t)
+	s := startSystem(t, func(o *options) { o.DrainTime = configs.Duration(patience) })
 	c := s.bind("test", smpp.Transceiver)
 	const n = 50
 	for i := range n {

@@ -8,6 +8,7 @@ import (
 // TestRoutesAnswer: /v1/routes says how the routes of the policy stand.
 func TestRoutesAnswer(t *testing.T) {
 	s := startSystem(t)
+	s.eventually("the leader dispatches", func() bool { _, ok := s.bridge.Routes(); return ok })
 	doc := decoded[routesDoc](s, "/v1/routes")
 	if len(doc.Routes) != 1 || doc.Leader == "" {
 		t.Fatalf("got %+v, want the one route and who says so", doc)

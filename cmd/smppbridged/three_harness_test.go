@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +23,12 @@ type fleet3 struct {
 func prepareThree(t *testing.T, change ...func(*options)) *fleet3 {
 	t.Helper()
 	sim, addr := newSimulator(t)
+	return prepareThreeAt(t, sim, addr, change...)
+}
+
+// prepareThreeAt is prepareThree beside a simulator that is there.
+func prepareThreeAt(t *testing.T, sim *aliyunsim.Server, addr string, change ...func(*options)) *fleet3 {
+	t.Helper()
 	f := &fleet3{t: t, sim: sim}
 	for i := range 3 {
 		s := newSystem(t, sim, addr, change...)
@@ -36,17 +43,23 @@ func prepareThree(t *testing.T, change ...func(*options)) *fleet3 {
 	return f
 }
 
-// startThree starts them and joins the second and third to the first.
+// startThree prepares them and starts them.
 func startThree(t *testing.T, change ...func(*options)) *fleet3 {
 	t.Helper()
 	f := prepareThree(t, change...)
+	f.start()
+	return f
+}
+
+// start starts the nodes and joins the second and third to the first.
+func (f *fleet3) start() {
+	f.t.Helper()
 	f.nodes[0].start()
 	for _, s := range f.nodes[1:] {
 		started := s.startLater()
 		f.nodes[0].join(s)
 		f.started(s, started)
 	}
-	return f
 }
 
 // result is what start returned.
@@ -114,18 +127,27 @@ func (s *system) clusterDoc() (d clusterDoc) {
 	return d
 }
 
-// leader returns the node that leads, and another one.
+// awaitLeader waits until a node leads, and returns it.
+func (f *fleet3) awaitLeader() (leader *system) {
+	f.t.Helper()
+	f.nodes[0].eventually("a leader", func() bool {
+		i := slices.IndexFunc(f.nodes, func(s *system) bool { return s.node.cluster.IsLeader() })
+		if i >= 0 {
+			leader = f.nodes[i]
+		}
+		return i >= 0
+	})
+	return leader
+}
+
+// leader waits until a node leads, and returns it and another one.
 func (f *fleet3) leader() (leader, other *system) {
 	f.t.Helper()
+	leader = f.awaitLeader()
 	for _, s := range f.nodes {
-		if s.node.cluster.IsLeader() {
-			leader = s
-		} else {
+		if s != leader {
 			other = s
 		}
-	}
-	if leader == nil {
-		f.t.Fatal("no node leads")
 	}
 	return leader, other
 }

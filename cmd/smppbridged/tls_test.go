@@ -65,6 +65,7 @@ func (s *system) bindTLS(account string, cert *x509.Certificate) (*client, error
 		return nil, err
 	}
 	c := &client{ESME: smpptest.New(s.t, conn), t: s.t}
+	c.Timeout = patience
 	s.clients = append(s.clients, c)
 	c.MustBind(smpp.Transceiver, account, password)
 	return c, nil

@@ -65,7 +65,8 @@ func TestTraceOfAnAccount(t *testing.T) {
 	if int64(len(file)) != st.Octets || !strings.Contains(file, id) {
 		t.Errorf("%d octets, want %d, and the message_id in them", len(file), st.Octets)
 	}
-	for _, secret := range []string{phone, phone[3:7], "private", password} {
+	// What is masked, with a digit on each side: four digits alone are also a time of day in a receipt.
+	for _, secret := range []string{phone, phone[2:8], "private", password} {
 		if strings.Contains(file, secret) {
 			t.Error("the file has something private in it")
 		}

@@ -35,7 +35,7 @@ func startChain(t *testing.T, account string, secure bool, long string) *chain {
 	t.Helper()
 	dir := t.TempDir()
 	change, _ := withTLS(t, dir)
-	centre := startSystem(t, change)
+	centre := startSystem(t, change, func(o *options) { o.SMPP.Listen = freeAddr(t) }) // nobody else's when it comes back
 	addr, ca := centre.smppAddr.String(), ""
 	if secure {
 		addr = strings.Replace(centre.smppTLSAddr.String(), "127.0.0.1", "localhost", 1)

@@ -48,7 +48,7 @@ func TestEachFaultOfAReceiptIsCounted(t *testing.T) {
 			o := optionsFor(c.serve(t))
 			o.strict = true
 			if tt.want.Missing > 0 {
-				o.receipts = time.Second
+				o.receipts = 5 * time.Second // for all the others
 			}
 			s := mustLoad(t, t.Context(), o)
 			if got := countersOf(s.Receipts); got != countersOf(&tt.want) {

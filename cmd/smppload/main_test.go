@@ -49,7 +49,7 @@ func TestTextNamesWhatMatters(t *testing.T) {
 		return verdict{}
 	}}
 	t.Setenv(passwordEnv, "secret")
-	out, err := execute(t, "--addr", c.serve(t), "--messages", "100", "--registered", "--wait-receipts", "1s")
+	out, err := execute(t, "--addr", c.serve(t), "--messages", "100", "--registered", "--wait-receipts", "5s")
 	if err == nil || errors.As(err, new(usageError)) {
 		t.Errorf("error %v, want the missing receipt", err)
 	}

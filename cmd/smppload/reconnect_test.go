@@ -115,7 +115,7 @@ func TestReconnectAfterUnbind(t *testing.T) {
 	}
 	o := optionsFor(c.serve(t))
 	o.schedule = schedule{} // no end of its own
-	o.reconnect, o.patience = true, time.Second
+	o.reconnect, o.patience = true, 3*time.Second
 	s := mustLoad(t, t.Context(), o)
 	if err := <-drained; err != nil {
 		t.Errorf("drain: %v", err)

@@ -13,7 +13,7 @@ import (
 )
 
 // DefaultTimeout is how long an ESME waits for what it expects.
-const DefaultTimeout = 10 * time.Second
+const DefaultTimeout = 30 * time.Second
 
 // An ESME is one connection's client side. Its methods fail the test when the
 // connection does not do as expected. It is not for use by several goroutines.
