@@ -55,6 +55,7 @@ imports:
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./smpp ./store ./cluster ./bridge/template ./bridge/aliyun/...
+	$(GO) test -count=1 -run '^TestHostile$$' -v ./cmd/smppbridged -judge | grep -E ' p99 |^(---|FAIL|ok)'
 	cmd/smppload/bench.sh
 
 # How long each fuzz target runs.
