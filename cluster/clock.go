@@ -169,7 +169,7 @@ func (n *Node) checkClock(r *reign) error {
 		}
 	}
 	if n.outvoted() {
-		return errors.Join(errClockOff, n.handOver(ctx, ""))
+		return errors.Join(errClockOff, n.yield(ctx))
 	}
 	n.clock.reset(store.FromMillis(n.store.Clock()))
 	return nil
@@ -191,7 +191,7 @@ func (n *Node) guardClock(ctx context.Context, _ *reign) error {
 	if !n.outvoted() {
 		return nil
 	}
-	if err := n.handOver(ctx, ""); err != nil {
+	if err := n.yield(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errClockOff, err)
 	}
 	return nil

@@ -59,7 +59,7 @@ func (n *Node) guardDisk(ctx context.Context, _ *reign) error {
 	if !n.diskLow() || !n.roomElsewhere() {
 		return nil
 	}
-	if err := n.handOver(ctx, ""); err != nil {
+	if err := n.yield(ctx); err != nil {
 		return err
 	}
 	n.diskYields.Add(1)

@@ -55,6 +55,10 @@ func (n *Node) handOver(ctx context.Context, id string) error {
 	return errors.Join(errs...)
 }
 
+// yield hands over as a duty of the leader, whose ctx ends with the reign: with what this brings about, and it would not
+// be known whether this node gave the lead or lost it. It ends with the reign all the same.
+func (n *Node) yield(ctx context.Context) error { return n.handOver(context.WithoutCancel(ctx), "") }
+
 // heirs returns the voters that can lead, the best first, or just the one that was asked for.
 func (n *Node) heirs(ctx context.Context, id string) ([]raft.Server, error) {
 	others, _ := n.otherVoters()
