@@ -53,6 +53,7 @@ func (t *txn) beginMember(a *BeginAttempt, m *BeginMember, id AttemptID, record 
 		return refused // it stays due, for another call
 	}
 	_, v := t.message(m.Number)
+	account := string(v.account) // a put may move what v points to
 	if v.expires > 0 && v.expires <= t.at {
 		return refused // too late to be sent; it stays due, to be closed
 	}
@@ -73,7 +74,7 @@ func (t *txn) beginMember(a *BeginAttempt, m *BeginMember, id AttemptID, record 
 	next := status
 	next.State, next.Attempt, next.Tries = StateSending, id, min(status.Tries, 254)+1
 	next.Action, next.DueAt, next.Err, next.Booked = ActionCall, a.CallBy, "", false
-	t.move(m.Number, &status, next)
+	t.moveOf(m.Number, account, &status, next)
 	return BegunMember{Granted: true, Limit: -1}
 }
 

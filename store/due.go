@@ -51,12 +51,12 @@ func (s *Store) DueOf(a Action, account string, after DueCursor, until int64, li
 	var items []DueItem
 	next := after
 	err := s.read(func(tx *bolt.Tx) error {
-		states, messages := bktStates.find(tx), bktMessages.find(tx)
+		messages := readMessages(tx)
 		return walkDue(tx, duePrefix(a, account), after, func(at int64, n Number) (bool, error) {
 			if at > until || len(items) >= limit {
 				return false, nil
 			}
-			m, st, err := lookup(messages, states, n)
+			m, st, err := messages.read(n)
 			if err != nil {
 				return false, err
 			}

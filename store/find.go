@@ -19,7 +19,7 @@ func (s *Store) LastNumber() Number {
 // the set names. The error wraps ErrNotFound when the message is no such part.
 func (s *Store) SetOf(part Number) (first Number, err error) {
 	err = s.read(func(tx *bolt.Tx) error {
-		m, st, err := lookup(bktMessages.find(tx), bktStates.find(tx), part)
+		m, st, err := readMessages(tx).read(part)
 		if err != nil {
 			return err
 		}

@@ -13,15 +13,23 @@ import (
 // such message, or not any more.
 func (s *Store) Lookup(n Number) (m Message, st Status, err error) {
 	err = s.read(func(tx *bolt.Tx) error {
-		m, st, err = lookup(bktMessages.find(tx), bktStates.find(tx), n)
+		m, st, err = readMessages(tx).read(n)
 		return err
 	})
 	return m, st, err
 }
 
-func lookup(messages, states *bolt.Bucket, n Number) (Message, Status, error) {
+// A messageReader reads messages and where they stand, those with successive numbers without a search for each.
+type messageReader struct{ messages, states walker }
+
+func readMessages(tx *bolt.Tx) *messageReader {
+	return &messageReader{walker{cursor: bktMessages.find(tx).Cursor()}, walker{cursor: bktStates.find(tx).Cursor()}}
+}
+
+// read wraps ErrNotFound when there is no such message.
+func (r *messageReader) read(n Number) (Message, Status, error) {
 	k := key8(uint64(n))
-	raw := states.Get(k)
+	raw := r.states.get(k)
 	if raw == nil {
 		return Message{}, Status{}, fmt.Errorf("message %s: %w", n, ErrNotFound)
 	}
@@ -29,11 +37,31 @@ func lookup(messages, states *bolt.Bucket, n Number) (Message, Status, error) {
 	if err != nil {
 		return Message{}, Status{}, fmt.Errorf("status of message %s: %w", n, err)
 	}
-	m, err := decodeMessage(messages.Get(k))
+	m, err := decodeMessage(r.messages.get(k))
 	if err != nil {
 		return Message{}, Status{}, fmt.Errorf("message %s: %w", n, err)
 	}
 	return m, st, nil
+}
+
+// A walker reads keys of a bucket, in a transaction that changes nothing.
+type walker struct {
+	cursor *bolt.Cursor
+	placed bool // at a key
+}
+
+// get returns the value of a key, nil if there is none. The key behind the last one is found without a search.
+func (w *walker) get(key []byte) []byte {
+	if w.placed {
+		if k, v := w.cursor.Next(); bytes.Equal(k, key) {
+			return v
+		}
+	}
+	w.placed = true
+	if k, v := w.cursor.Seek(key); bytes.Equal(k, key) {
+		return v
+	}
+	return nil
 }
 
 // Attempt returns a call of the API. The error wraps ErrNotFound when there is none.

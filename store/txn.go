@@ -147,17 +147,27 @@ func (t *txn) create(n Number, account string, s Status) {
 // move writes s over the status was of message n. Revision, ChangedAt and the entry in due
 // follow.
 func (t *txn) move(n Number, was *Status, s Status) {
+	account := ""
+	if moves(was, &s) && (was.Action.Sends() || s.Action.Sends()) {
+		_, v := t.message(n)
+		account = string(v.account)
+	}
+	t.moveOf(n, account, was, s)
+}
+
+// moves reports whether the entry in due changes with the status.
+func moves(was, s *Status) bool {
+	return was.Action != s.Action || was.DueAt != s.DueAt && s.Action != 0
+}
+
+// moveOf is move for who knows the message's account.
+func (t *txn) moveOf(n Number, account string, was *Status, s Status) {
 	s.Revision, s.ChangedAt = was.Revision+1, t.at
 	if s.Action == 0 {
 		s.DueAt = 0
 	}
 	s.Held = s.Held && s.State == StateUncertain
-	if was.Action != s.Action || was.DueAt != s.DueAt {
-		account := ""
-		if was.Action.Sends() || s.Action.Sends() {
-			_, v := t.message(n)
-			account = string(v.account)
-		}
+	if moves(was, &s) {
 		if was.Action != 0 {
 			t.del(bktDue, dueKey(was.Action, account, was.DueAt, n))
 			t.meta.due[was.Action]--

@@ -23,9 +23,9 @@ func (s *Store) Unresolved(after Number, limit int) ([]Uncertain, error) {
 	var list []Uncertain
 	err := s.read(func(tx *bolt.Tx) error {
 		cluster := string(bktMeta.find(tx).Get([]byte(metaCluster)))
-		states, messages, attempts := bktStates.find(tx), bktMessages.find(tx), bktAttempts.find(tx)
+		messages, attempts := readMessages(tx), bktAttempts.find(tx)
 		for _, n := range unresolved(tx, after, limit) {
-			m, st, err := lookup(messages, states, n)
+			m, st, err := messages.read(n)
 			if err != nil {
 				return err
 			}

@@ -23,11 +23,11 @@ func (s *Store) Waiting(
 ) (items []DueItem, next WaitCursor, more bool, err error) {
 	next = after
 	err = s.read(func(tx *bolt.Tx) error {
-		states, messages := bktStates.find(tx), bktMessages.find(tx)
+		messages := readMessages(tx)
 		for left := max(looks, 1); next.list <= len(sendingActions); next = (WaitCursor{list: next.list + 1}) {
 			numbers := next.read(tx, account, left)
 			for _, n := range numbers {
-				m, st, err := lookup(messages, states, n)
+				m, st, err := messages.read(n)
 				if err != nil {
 					return err
 				}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,7 +94,7 @@ func (p *push) authorize(path string) (what string, ok bool) {
 
 // takeReports answers one push.
 func (p *push) takeReports(w http.ResponseWriter, req *http.Request) {
-	elements, status := readElements(w, req)
+	elements, status := readElements[pushedReport](w, req)
 	if status != http.StatusOK {
 		p.count(reportMalformed, 1)
 		p.log.WarnContext(req.Context(), "pushed reports unreadable", "status", status)
@@ -132,9 +133,9 @@ func (p *push) report(ctx context.Context, reports []bridge.IncomingReport) erro
 
 func (p *push) count(result string, n int) { p.reports.WithLabelValues(result).Add(float64(n)) }
 
-// readElements reads the body: an array, or a single report as the message queue spells it. The
-// status is what to answer when there is nothing to work with.
-func readElements(w http.ResponseWriter, req *http.Request) ([]json.RawMessage, int) {
+// readElements reads the body: an array, or a single element as the message queue spells it. What is no T is a zero
+// T. The status is what to answer when there is nothing to work with.
+func readElements[T any](w http.ResponseWriter, req *http.Request) (elements []T, status int) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxPushBody))
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return nil, http.StatusRequestEntityTooLarge
@@ -144,26 +145,34 @@ func readElements(w http.ResponseWriter, req *http.Request) ([]json.RawMessage, 
 	}
 	body = bytes.TrimSpace(body)
 	if len(body) > 0 && body[0] == '{' && json.Valid(body) {
-		return []json.RawMessage{body}, http.StatusOK
+		body = slices.Concat([]byte("["), body, []byte("]"))
 	}
-	var elements []json.RawMessage
-	if err := json.Unmarshal(body, &elements); err != nil {
+	if json.Unmarshal(body, &elements) == nil {
+		return elements, http.StatusOK
+	}
+	var each []json.RawMessage // one of them is bad, or all is
+	if err := json.Unmarshal(body, &each); err != nil {
 		return nil, http.StatusBadRequest
+	}
+	elements = make([]T, len(each))
+	for i, raw := range each {
+		if json.Unmarshal(raw, &elements[i]) != nil {
+			elements[i] = *new(T)
+		}
 	}
 	return elements, http.StatusOK
 }
 
 // decode turns elements into reports, and counts those that say nothing final and those that are
 // no reports.
-func (p *push) decode(elements []json.RawMessage) (reports []bridge.IncomingReport, pending, bad int) {
+func (p *push) decode(elements []pushedReport) (reports []bridge.IncomingReport, pending, bad int) {
 	reports = make([]bridge.IncomingReport, 0, len(elements))
-	for _, element := range elements {
-		var raw pushedReport
-		if err := json.Unmarshal(element, &raw); err != nil || !raw.usable() {
+	for i := range elements {
+		if !elements[i].usable() {
 			bad++
 			continue
 		}
-		report := raw.incoming(p.now)
+		report := elements[i].incoming(p.now)
 		if report.Ending == 0 {
 			pending++
 			continue

@@ -1,7 +1,6 @@
 package aliyun
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 
@@ -11,7 +10,7 @@ import (
 // takeIncoming answers one push of incoming messages. Those that are none are left out: they would be as bad when they come again.
 func (p *push) takeIncoming(w http.ResponseWriter, req *http.Request) {
 	ctx := req.Context()
-	elements, status := readElements(w, req)
+	elements, status := readElements[pushedMessage](w, req)
 	if status != http.StatusOK {
 		p.countIncoming(reportMalformed, 1)
 		p.log.WarnContext(ctx, "pushed incoming messages unreadable", "status", status)
@@ -41,12 +40,11 @@ func (p *push) takeIncoming(w http.ResponseWriter, req *http.Request) {
 }
 
 // decodeIncoming turns elements into messages, without those that are none.
-func decodeIncoming(elements []json.RawMessage) []bridge.IncomingMessage {
+func decodeIncoming(elements []pushedMessage) []bridge.IncomingMessage {
 	messages := make([]bridge.IncomingMessage, 0, len(elements))
-	for _, element := range elements {
-		var raw pushedMessage
-		if err := json.Unmarshal(element, &raw); err == nil && raw.usable() {
-			messages = append(messages, raw.incoming())
+	for i := range elements {
+		if elements[i].usable() {
+			messages = append(messages, elements[i].incoming())
 		}
 	}
 	return messages
