@@ -156,12 +156,13 @@ func (p *poller) add(r *pollRound, it *store.DueItem) error {
 	return nil
 }
 
-// ask asks for as many groups as the budgets of their routes allow. The others stay due.
+// ask asks for as many groups as the budgets of their routes allow, and none of a route that does not answer. The others stay
+// due.
 func (p *poller) ask(ctx context.Context, r *pollRound) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(findParallel)
 	for _, key := range r.order {
-		if !p.b.queries.take(key.route, r.policy.queryQPS(key.route)) {
+		if !p.b.queries.heard(key.route) || !p.b.queries.take(key.route, r.policy.queryQPS(key.route)) {
 			continue
 		}
 		g.Go(func() error { return p.askGroup(gctx, r, key) })
@@ -176,6 +177,7 @@ func (p *poller) askGroup(ctx context.Context, r *pollRound, key together) error
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	p.b.queries.answered(key.route, err)
 	if err != nil && !errors.Is(err, ErrCannotAsk) {
 		p.b.log.InfoContext(ctx, "query of messages without a report", "route", key.route, "count", len(group), "err", err)
 	}

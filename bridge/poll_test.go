@@ -286,6 +286,30 @@ func TestPollFailure(t *testing.T) {
 	})
 }
 
+// TestPollOfADeafRoute: of a route that leaves queries unanswered few are asked, since each may take as long as a connection
+// takes to fail, and all when it answers again.
+func TestPollOfADeafRoute(t *testing.T) {
+	const messages = 500
+	inPolls(t, func(t *testing.T, r *rig, a *detailsAPI) {
+		e := r.bind("any", smpp.Transmitter)
+		for i := range messages {
+			e.accepted("hello", phoneOf(i))
+		}
+		pass(time.Second)
+		a.fail(errors.New("503"))
+		r.jump(1, 3*time.Minute)
+		pass(time.Minute)
+		if got := len(a.queries()); got < deafAfter || got > 150 {
+			t.Errorf("asked %d times about %d messages within a minute", got, messages)
+		}
+		a.fail(nil)
+		pass(2 * time.Minute)
+		if got := len(a.queries()); got != messages {
+			t.Errorf("asked %d times about %d messages when it answered again", got, messages)
+		}
+	})
+}
+
 // TestPollOfWhatCannotBeAsked: a route that cannot be asked is asked once.
 func TestPollOfWhatCannotBeAsked(t *testing.T) {
 	inPolls(t, func(t *testing.T, r *rig, a *detailsAPI) {
@@ -335,6 +359,42 @@ func TestQueries(t *testing.T) {
 	if got := taken(); got != 10 {
 		t.Errorf("%d queries after an hour, want 10", got)
 	}
+}
+
+// TestDeaf: a route that leaves deafAfter queries in a row unanswered is not asked for deafRest, and then once for each further one.
+func TestDeaf(t *testing.T) {
+	now := time.Unix(0, 0)
+	q := newQueries(func() time.Time { return now })
+	asks := func(err error, n int) {
+		for range n {
+			q.spend("r", 10)
+			q.answered("r", err)
+		}
+	}
+	silence := errors.New("timeout")
+	heard := func(want bool) {
+		t.Helper()
+		if got := q.heard("r"); got != want || !q.heard("other") {
+			t.Errorf("heard: %v, want %v; another: %v", got, want, q.heard("other"))
+		}
+	}
+	heard(true)
+	asks(silence, deafAfter-1)
+	heard(true)
+	asks(nil, 1)
+	asks(silence, deafAfter-1)
+	heard(true)
+	asks(ErrCannotAsk, 1)
+	asks(silence, deafAfter)
+	heard(false)
+	now = now.Add(deafRest - time.Millisecond)
+	heard(false)
+	now = now.Add(time.Millisecond)
+	heard(true)
+	asks(silence, 1)
+	heard(false)
+	asks(nil, 1)
+	heard(true)
 }
 
 func TestNextPoll(t *testing.T) {

@@ -1,12 +1,24 @@
 package bridge
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
 
-// queries is each route's budget of queries a second. Those about uncertain attempts are never put off, but use it up: of
-// what they leave, messages without a report are asked for.
+const (
+	// deafAfter is how many queries in a row a route must leave unanswered before it is not asked any more for deafRest:
+	// each takes as long as a connection takes to fail, and all routes' uncertain messages wait for their turn. It is
+	// tried again before they are due again (findAgain).
+	deafAfter = findParallel
+	deafRest  = findAgain / 2
+)
+
+// errDeaf stands for the answer of a route that is not asked because it has not answered lately.
+var errDeaf = errors.New("the route does not answer queries")
+
+// queries is each route's budget of queries a second. Those about uncertain attempts use it up without asking for room: of
+// what they leave, messages without a report are asked for. It knows too which routes do not answer.
 type queries struct {
 	steady func() time.Time
 
@@ -17,6 +29,9 @@ type queries struct {
 type queryBucket struct {
 	left float64
 	at   time.Time // when that was left
+
+	unanswered int       // queries in a row
+	deafUntil  time.Time // by steady
 }
 
 func newQueries(steady func() time.Time) *queries {
@@ -41,6 +56,28 @@ func (q *queries) spend(route string, qps int) {
 	defer q.mu.Unlock()
 	b := q.fill(route, qps)
 	b.left = max(b.left-1, -float64(qps)) // what was overdrawn is forgotten within a second
+}
+
+// heard reports whether a route is worth a query: it answered lately, or has rested.
+func (q *queries) heard(route string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.buckets[route]
+	return b == nil || !q.steady().Before(b.deafUntil)
+}
+
+// answered says what became of a query for which take or spend was called.
+func (q *queries) answered(route string, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.buckets[route]
+	if err == nil || errors.Is(err, ErrCannotAsk) {
+		b.unanswered, b.deafUntil = 0, time.Time{}
+		return
+	}
+	if b.unanswered++; b.unanswered >= deafAfter {
+		b.deafUntil = q.steady().Add(deafRest)
+	}
 }
 
 // fill returns a route's bucket as it is now: at most what queryWindow brings. q.mu is held.

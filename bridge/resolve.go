@@ -94,8 +94,7 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 		return b.judgeHeld(ctx, it, &a, v)
 	}
 	begun := store.FromMillis(a.Begun)
-	b.queries.spend(a.Route, v.policy.queryQPS(a.Route))
-	found, err := b.cfg.Sender.Find(ctx, a.Route, a.OutID, it.Message.Phone, begun)
+	found, err := b.ask(ctx, &a, it.Message.Phone, v.policy.queryQPS(a.Route))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -105,7 +104,7 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 		b.judgeUnasked(it, b.ages.since(begun), v)
 		return nil
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errDeaf) {
 		b.log.InfoContext(ctx, "query of an uncertain attempt", "message_id", it.Number.String(), "err", err)
 	}
 	age := b.ages.since(begun)
@@ -122,6 +121,19 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 		b.judgeOpen(it, age, reply{err == nil, found.Known}, v)
 	}
 	return nil
+}
+
+// ask asks a route about a call that it was given, unless the route is deaf.
+func (b *Bridge) ask(ctx context.Context, a *store.Attempt, phone string, qps int) (Found, error) {
+	if !b.queries.heard(a.Route) {
+		return Found{}, errDeaf
+	}
+	b.queries.spend(a.Route, qps)
+	found, err := b.cfg.Sender.Find(ctx, a.Route, a.OutID, phone, store.FromMillis(a.Begun))
+	if ctx.Err() == nil {
+		b.queries.answered(a.Route, err)
+	}
+	return found, err
 }
 
 // reply is what became of a query: whether the API answered, and whether it knows the call.

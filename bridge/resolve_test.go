@@ -1,6 +1,9 @@
 package bridge
 
 import (
+	"errors"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +34,50 @@ func TestResolvedIsNotAskedAgain(t *testing.T) {
 		if n := asked.Load(); n != messages {
 			t.Errorf("%d queries for %d messages", n, messages)
 		}
+		if _, total, err := r.Uncertain(t.Context(), 0, 1); err != nil || total != 0 {
+			t.Errorf("%d are uncertain still, %v", total, err)
+		}
+	})
+}
+
+// TestDeafRouteHoldsUpNobody: the uncertain messages of a route that does not answer, however many, do not keep those of
+// another from being resolved, and are resolved themselves when it answers again.
+func TestDeafRouteHoldsUpNobody(t *testing.T) {
+	const deaf = 20 * findMost
+	inRig(t, func(t *testing.T, r *rig) {
+		var dead atomic.Bool
+		var asked atomic.Int64
+		dead.Store(true)
+		var routes sync.Map // by OutId
+		r.api.send = func(c Call) Answer {
+			routes.Store(c.OutID, c.Route)
+			return Answer{Kind: store.OutcomeUncertain, Whole: true}
+		}
+		r.api.find = func(outID string) (Found, error) {
+			if route, _ := routes.Load(outID); route == "wide" && dead.Load() {
+				asked.Add(1)
+				time.Sleep(5 * time.Second)
+				return Found{}, errors.New("no answer")
+			}
+			return Found{Known: true, Final: true, Ending: store.EndDelivered, Err: "000", DoneAt: r.node.now()}, nil
+		}
+		r.putPolicy(strings.Replace(promisePolicy, "system_id: one,", "system_id: one, route: wide,", 1))
+		e := r.bind("one", smpp.Transmitter)
+		for i := range deaf {
+			e.accepted("hello", to(1+i))
+		}
+		pass(time.Second)
+		r.bind("any", smpp.Transmitter).accepted("hello")
+		pass(30 * time.Second)
+		if _, total, err := r.Uncertain(t.Context(), 0, 1); err != nil || total != deaf {
+			t.Errorf("%d are uncertain, %v; want those of the route that does not answer, %d", total, err, deaf)
+		}
+		pass(time.Minute)
+		if n := asked.Load(); n > 10*deafAfter {
+			t.Errorf("it was asked %d times in a minute and a half", n)
+		}
+		dead.Store(false)
+		pass(time.Minute)
 		if _, total, err := r.Uncertain(t.Context(), 0, 1); err != nil || total != 0 {
 			t.Errorf("%d are uncertain still, %v", total, err)
 		}
