@@ -137,7 +137,7 @@ func (t *takeover) answerProbe(ctx context.Context, _ string, request []byte) ([
 // closeDead closes those of the sessions that are silent and do not answer, all asked at once, and waits until
 // their places are free.
 func (t *takeover) closeDead(ctx context.Context, sessions []*session) {
-	probing, cancel := context.WithTimeout(ctx, probeWithin)
+	probing, cancel := t.b.awake(ctx, probeWithin)
 	defer cancel()
 	silent := silentOf(sessions)
 	dead := make([]bool, len(silent))
@@ -166,6 +166,30 @@ func (t *takeover) closeDead(ctx context.Context, sessions []*session) {
 			}
 		}
 	}
+}
+
+// awakeSteps are what a time is waited for in; one that takes twice as long is not counted.
+const awakeSteps = 20
+
+// awake returns a context that ends when d has passed in which this node ran, at the latest after five times as long. What
+// answered while the whole machine stood still (a virtual one does, for seconds) has not been read when it goes on: no
+// session is to die of that.
+func (b *Bridge) awake(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, 5*d)
+	go func() { // ends with ctx
+		step := d / awakeSteps
+		for left := awakeSteps; left > 0; {
+			began := b.cfg.Steady()
+			if !sleep(ctx, step) {
+				return
+			}
+			if b.cfg.Steady().Sub(began) < 2*step {
+				left--
+			}
+		}
+		cancel()
+	}()
+	return ctx, cancel
 }
 
 // silentOf returns the sessions of which nothing was heard lately, the most silent first.

@@ -114,6 +114,33 @@ func TestLiveSessionIsNeverReplaced(t *testing.T) {
 	})
 }
 
+// TestPauseIsNotDeath: a session whose answer this node could not read in time, because the machine stood still again and
+// again, is not replaced.
+func TestPauseIsNotDeath(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		s := newStreet(r)
+		slow := s.from("192.0.2.7")
+		slow.MustBind(smpp.Transceiver, "two", rigPassword)
+		dead := s.from("192.0.2.8")
+		dead.MustBind(smpp.Transceiver, "two", rigPassword)
+		pass(5 * time.Second)
+		bound := make(chan smpp.Status, 1)
+		go func() { bound <- s.from("192.0.2.9").Bind(smpp.Receiver, "two", rigPassword) }()
+		h, _ := slow.Expect(smpp.EnquireLinkID)
+		for range 2 * awakeSteps {
+			r.node.spent.Add(int64(time.Second))
+			pass(probeWithin / awakeSteps)
+		}
+		slow.Respond(h.Sequence, smpp.StatusOK, &smpp.EnquireLinkResp{})
+		if got := <-bound; got != smpp.StatusOK {
+			t.Errorf("a bind in place of a dead one: %v", got)
+		}
+		slow.accepted("hello")
+		pass(time.Second)
+		dead.ExpectClosed()
+	})
+}
+
 // TestFullWindowIsNotDeath: while a session waits for a slot of its window nothing is read from it, and its silence
 // is not held against it.
 func TestFullWindowIsNotDeath(t *testing.T) {
