@@ -252,7 +252,7 @@ func TestPushedReport(t *testing.T) {
 		{"half of it", right + "/smsreport", "[" + report[:40], http.StatusBadRequest},
 		{"no report", right + "/smsreport", `[{"hello":1},[],7,null]`, http.StatusBadRequest},
 		{"an empty list", right + "/smsreport", "[]", http.StatusOK},
-		{"far too much", right + "/smsreport", "[" + strings.Repeat(" ", 5<<20) + report + "]", http.StatusRequestEntityTooLarge},
+		{"too much", right + "/smsreport", "[" + strings.Repeat(" ", 4<<20) + report + "]", http.StatusRequestEntityTooLarge},
 		{"a report of nobody's message", right + "/smsreport",
 			"[" + strings.NewReplacer(e.OutID, "x"+e.OutID, e.BizID, "1^0").Replace(report) + "]", http.StatusOK},
 	} {
