@@ -53,6 +53,7 @@ func (b *Bridge) lead(ctx context.Context) error {
 	g.Go(func() error { return b.adoptEarly(ctx) })
 	g.Go(func() error { return b.yieldUnusable(ctx) })
 	g.Go(func() error { return b.syncCatalogs(ctx) })
+	g.Go(func() error { return b.recordRoutes(ctx) })
 	for _, run := range b.cfg.Leading {
 		g.Go(func() error { return run(ctx) })
 	}

@@ -28,6 +28,7 @@
 //	governor.go  sending gives way to accepting
 //	call.go      Begin is committed, the call is made within a second, Finish is committed
 //	resolve.go   attempts of which nothing is known are asked for before anything is sent again
+//	route_names.go  which of them their routes can still be asked about, although a route's name may have gone to another
 //	poll.go      messages that were sent and have no report are asked for at some ages; queries.go: how often a route may be asked
 //	report.go    delivery reports, also those that come before the API's answer; early.go: the leader finds those
 //	courier.go   which account's outbox has something for this node
@@ -55,7 +56,7 @@
 // and, while this node leads, the dispatcher with one goroutine for each running call
 // (bounded by the routes' workers), its recorder of outcomes, who ends what has waited for too long (sweep.go), the resolver, who asks for messages without a report (poll.go), the reaper,
 // who looks at early reports (early.go), who reads the catalogs (catalog_sync.go),
-// and who hands over where the policy is not usable (inforce.go).
+// who records what the routes' names stand for (route_names.go), and who hands over where the policy is not usable (inforce.go).
 //
 // # One of several nodes
 //

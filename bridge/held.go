@@ -69,6 +69,12 @@ func (b *Bridge) findHeld(ctx context.Context, it *store.DueItem, a *store.Attem
 	var unasked error
 	since := store.FromMillis(min(a.Begun, it.Status.AcceptedAt))
 	for _, route := range routes {
+		switch err := b.sameRoute(pol, route, since.UnixMilli()); {
+		case errors.Is(err, ErrCannotAsk): // it may have gone to what the name stood for before
+			unasked = err
+		case err != nil:
+			return found, own, err
+		}
 		sent, err := b.cfg.Sender.Sent(ctx, route, m.Phone, since, time.Time{})
 		switch {
 		case errors.Is(err, ErrCannotAsk):

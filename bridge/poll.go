@@ -173,11 +173,12 @@ func (p *poller) ask(ctx context.Context, r *pollRound) error {
 // askGroup makes one query and notes what it says of each of its messages.
 func (p *poller) askGroup(ctx context.Context, r *pollRound, key together) error {
 	group := r.groups[key]
+	began := p.b.cfg.Steady()
 	found, err := p.find(ctx, key, group)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p.b.queries.answered(key.route, err)
+	p.b.queries.answered(key.route, err, p.b.cfg.Steady().Sub(began))
 	if err != nil && !errors.Is(err, ErrCannotAsk) {
 		p.b.log.InfoContext(ctx, "query of messages without a report", "route", key.route, "count", len(group), "err", err)
 	}

@@ -22,13 +22,20 @@ type detailsAPI struct {
 	mu    sync.Mutex
 	ended map[string]bool // guarded by mu; OutIds of what has ended
 	err   error           // guarded by mu; of queries
+	slow  time.Duration   // guarded by mu; until that
 	asked []string        // guarded by mu; route and phone of each query
 }
 
 // ask notes a query.
 func (a *detailsAPI) ask(route, phone string) error {
+	a.mu.Lock()
 	a.asked = append(a.asked, route+" "+phone)
-	return a.err
+	err, slow := a.err, a.slow
+	a.mu.Unlock()
+	if err != nil {
+		time.Sleep(slow) // in a bubble
+	}
+	return err
 }
 
 // say is what the API has of a call.
@@ -41,22 +48,22 @@ func (a *detailsAPI) say(outID string) Found {
 
 // Find implements Sender.
 func (a *detailsAPI) Find(_ context.Context, route, outID, phone string, _ time.Time) (Found, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	if err := a.ask(route, phone); err != nil {
 		return Found{}, err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	return a.say(outID), nil
 }
 
 // Sent implements Sender.
 func (a *detailsAPI) Sent(_ context.Context, route, phone string, from, to time.Time) (list []SentSMS, err error) {
-	calls := a.called()
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	if err := a.ask(route, phone); err != nil || from.After(to) {
 		return nil, errors.Join(err)
 	}
+	calls := a.called()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, c := range calls {
 		if c.Recipients[0].Phone == phone {
 			list = append(list, SentSMS{OutID: c.OutID, Found: a.say(c.OutID)})
@@ -84,10 +91,13 @@ func (a *detailsAPI) end(which ...int) {
 	}
 }
 
-func (a *detailsAPI) fail(err error) {
+func (a *detailsAPI) fail(err error, after ...time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.err = err
+	a.err, a.slow = err, 0
+	for _, d := range after {
+		a.slow = d
+	}
 }
 
 // inPolls is inRig with such an API, under promisePolicy as changed by old and new.
@@ -296,11 +306,11 @@ func TestPollOfADeafRoute(t *testing.T) {
 			e.accepted("hello", phoneOf(i))
 		}
 		pass(time.Second)
-		a.fail(errors.New("503"))
+		a.fail(errors.New("timeout"), 5*time.Second)
 		r.jump(1, 3*time.Minute)
-		pass(time.Minute)
-		if got := len(a.queries()); got < deafAfter || got > 150 {
-			t.Errorf("asked %d times about %d messages within a minute", got, messages)
+		pass(2 * time.Minute)
+		if got := len(a.queries()); got < deafAfter || got > 10*deafAfter {
+			t.Errorf("asked %d times about %d messages within two minutes", got, messages)
 		}
 		a.fail(nil)
 		pass(2 * time.Minute)
@@ -368,7 +378,7 @@ func TestDeaf(t *testing.T) {
 	asks := func(err error, n int) {
 		for range n {
 			q.spend("r", 10)
-			q.answered("r", err)
+			q.answered("r", err, deafQuery)
 		}
 	}
 	silence := errors.New("timeout")
@@ -385,7 +395,11 @@ func TestDeaf(t *testing.T) {
 	asks(silence, deafAfter-1)
 	heard(true)
 	asks(ErrCannotAsk, 1)
-	asks(silence, deafAfter)
+	asks(silence, deafAfter-1)
+	q.answered("r", errors.New("refused at once"), deafQuery-1)
+	asks(silence, deafAfter-1)
+	heard(true)
+	asks(silence, 1)
 	heard(false)
 	now = now.Add(deafRest - time.Millisecond)
 	heard(false)

@@ -168,17 +168,18 @@ func (t *takeover) closeDead(ctx context.Context, sessions []*session) {
 	}
 }
 
-// awakeSteps are what a time is waited for in; one that takes twice as long is not counted.
+// awakeSteps are what a time is waited for in; one that takes twice as long is not counted, up to four times as many.
 const awakeSteps = 20
 
-// awake returns a context that ends when d has passed in which this node ran, at the latest after five times as long. What
-// answered while the whole machine stood still (a virtual one does, for seconds) has not been read when it goes on: no
-// session is to die of that.
+// awake returns a context that ends when d has passed in which this node ran. What answered while the whole machine
+// stood still (a virtual one does, for seconds) has not been read when it goes on: no session is to die of that. On a machine
+// that stands still again and again it ends after five times the steps.
 func (b *Bridge) awake(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, 5*d)
+	ctx, cancel := context.WithCancel(ctx)
 	go func() { // ends with ctx
+		defer cancel()
 		step := d / awakeSteps
-		for left := awakeSteps; left > 0; {
+		for left, most := awakeSteps, 5*awakeSteps; left > 0 && most > 0; most-- {
 			began := b.cfg.Steady()
 			if !sleep(ctx, step) {
 				return
@@ -187,7 +188,6 @@ func (b *Bridge) awake(ctx context.Context, d time.Duration) (context.Context, c
 				left--
 			}
 		}
-		cancel()
 	}()
 	return ctx, cancel
 }

@@ -7,11 +7,13 @@ import (
 )
 
 const (
-	// deafAfter is how many queries in a row a route must leave unanswered before it is not asked any more for deafRest:
-	// each takes as long as a connection takes to fail, and all routes' uncertain messages wait for their turn. It is
-	// tried again before they are due again (findAgain).
+	// deafAfter is how many queries in a row a route must leave unanswered before it is not asked any more for deafRest: all
+	// routes' uncertain messages wait for their turn meanwhile. It is tried again before they are due again (findAgain).
 	deafAfter = findParallel
 	deafRest  = findAgain / 2
+
+	// deafQuery is how long a query lasts that is left unanswered. One that fails at once holds up nobody.
+	deafQuery = time.Second
 )
 
 // errDeaf stands for the answer of a route that is not asked because it has not answered lately.
@@ -66,12 +68,12 @@ func (q *queries) heard(route string) bool {
 	return b == nil || !q.steady().Before(b.deafUntil)
 }
 
-// answered says what became of a query for which take or spend was called.
-func (q *queries) answered(route string, err error) {
+// answered says what became of a query, and how long it took, for which take or spend was called.
+func (q *queries) answered(route string, err error, took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	b := q.buckets[route]
-	if err == nil || errors.Is(err, ErrCannotAsk) {
+	if err == nil || errors.Is(err, ErrCannotAsk) || took < deafQuery {
 		b.unanswered, b.deafUntil = 0, time.Time{}
 		return
 	}

@@ -94,7 +94,7 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 		return b.judgeHeld(ctx, it, &a, v)
 	}
 	begun := store.FromMillis(a.Begun)
-	found, err := b.ask(ctx, &a, it.Message.Phone, v.policy.queryQPS(a.Route))
+	found, err := b.ask(ctx, v.policy, &a, it.Message.Phone)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -123,15 +123,19 @@ func (b *Bridge) judge(ctx context.Context, it *store.DueItem, v *verdict) error
 	return nil
 }
 
-// ask asks a route about a call that it was given, unless the route is deaf.
-func (b *Bridge) ask(ctx context.Context, a *store.Attempt, phone string, qps int) (Found, error) {
+// ask asks a route about a call that it was given, unless it is deaf or its name stands for another by now.
+func (b *Bridge) ask(ctx context.Context, pol *policy, a *store.Attempt, phone string) (Found, error) {
+	if err := b.sameRoute(pol, a.Route, a.Begun); err != nil {
+		return Found{}, err
+	}
 	if !b.queries.heard(a.Route) {
 		return Found{}, errDeaf
 	}
-	b.queries.spend(a.Route, qps)
+	b.queries.spend(a.Route, pol.queryQPS(a.Route))
+	began := b.cfg.Steady()
 	found, err := b.cfg.Sender.Find(ctx, a.Route, a.OutID, phone, store.FromMillis(a.Begun))
 	if ctx.Err() == nil {
-		b.queries.answered(a.Route, err)
+		b.queries.answered(a.Route, err, b.cfg.Steady().Sub(began))
 	}
 	return found, err
 }

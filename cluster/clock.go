@@ -169,7 +169,7 @@ func (n *Node) checkClock(r *reign) error {
 		}
 	}
 	if n.outvoted() {
-		return errors.Join(errClockOff, n.yield(ctx))
+		return errors.Join(errClockOff, n.yield(r))
 	}
 	n.clock.reset(store.FromMillis(n.store.Clock()))
 	return nil
@@ -187,11 +187,11 @@ func (n *Node) clocksTried() bool {
 }
 
 // guardClock is a duty of the leader: if its clock has leapt, it hands over.
-func (n *Node) guardClock(ctx context.Context, _ *reign) error {
+func (n *Node) guardClock(_ context.Context, r *reign) error {
 	if !n.outvoted() {
 		return nil
 	}
-	if err := n.yield(ctx); err != nil {
+	if err := n.yield(r); err != nil {
 		return fmt.Errorf("%w: %w", errClockOff, err)
 	}
 	return nil

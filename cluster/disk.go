@@ -55,11 +55,11 @@ func (n *Node) diskLow() bool { return n.diskFree.Load() < n.cfg.MinFreeBytes }
 
 // guardDisk is a duty of the leader: when its disk is nearly full it hands over to a node whose is not, because all that
 // a leader refuses nobody accepts.
-func (n *Node) guardDisk(ctx context.Context, _ *reign) error {
+func (n *Node) guardDisk(_ context.Context, r *reign) error {
 	if !n.diskLow() || !n.roomElsewhere() {
 		return nil
 	}
-	if err := n.yield(ctx); err != nil {
+	if err := n.yield(r); err != nil {
 		return err
 	}
 	n.diskYields.Add(1)

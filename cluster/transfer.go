@@ -55,9 +55,24 @@ func (n *Node) handOver(ctx context.Context, id string) error {
 	return errors.Join(errs...)
 }
 
-// yield hands over as a duty of the leader, whose ctx ends with the reign: with what this brings about, and it would not
-// be known whether this node gave the lead or lost it. It ends with the reign all the same.
-func (n *Node) yield(ctx context.Context) error { return n.handOver(context.WithoutCancel(ctx), "") }
+// yield hands over as a duty of the leader. It does not end with the reign, as the duty does: the reign ends with what this
+// brings about, and it would not be known whether this node gave the lead or lost it. It ends when the node stops: Raft leaves a
+// transfer that comes too late without an answer (1.7.3).
+func (n *Node) yield(r *reign) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { // ends with ctx
+		select {
+		case <-n.queue.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if n.lead.current() != r {
+		return ErrNotLeader
+	}
+	return n.handOver(ctx, "")
+}
 
 // heirs returns the voters that can lead, the best first, or just the one that was asked for.
 func (n *Node) heirs(ctx context.Context, id string) ([]raft.Server, error) {

@@ -1,7 +1,5 @@
 package configs
 
-import "slices"
-
 // A Policy says who may send what, through which route, how fast. It is one YAML document,
 // versioned in the replicated state, so that all nodes decide alike. example: policy.yaml.
 type Policy struct {
@@ -154,20 +152,6 @@ type Route struct {
 	OnlyNamed  bool     `yaml:"only_named"` // used only by accounts that name it
 
 	SMPP RouteSMPP `yaml:"smpp"` // for kind smpp: how it speaks
-}
-
-// Replaced returns the names of routes that p has too, for calls of which next has routes of another kind or Alibaba Cloud
-// account: those can say nothing about what went by p's. Both have their defaults.
-func (p *Policy) Replaced(next *Policy) (names []string) {
-	for i := range next.Routes {
-		r := &next.Routes[i]
-		if slices.ContainsFunc(p.Routes, func(was Route) bool {
-			return was.Name == r.Name && (was.Kind != r.Kind || was.Account != r.Account)
-		}) {
-			names = append(names, r.Name)
-		}
-	}
-	return names
 }
 
 // A Queue is where an Alibaba Cloud account has its reports and incoming messages, if it does not have them pushed.

@@ -46,36 +46,6 @@ func (s *Store) Unresolved(after Number, limit int) ([]Uncertain, error) {
 	return list, nil
 }
 
-// OpenByRoute returns how many messages have a call without a known outcome, under way or uncertain, by the route of that
-// call. It reads each of them.
-func (s *Store) OpenByRoute() (map[string]int, error) {
-	open := make(map[string]int)
-	err := s.read(func(tx *bolt.Tx) error {
-		states, attempts := bktStates.find(tx), walker{cursor: bktAttempts.find(tx).Cursor()}
-		for _, action := range [...]Action{ActionCall, ActionResolve} {
-			err := walkDue(tx, duePrefix(action, ""), DueCursor{}, func(_ int64, n Number) (bool, error) {
-				st, err := decodeStatus(states.Get(key8(uint64(n))))
-				if err != nil {
-					return false, fmt.Errorf("status of message %s: %w", n, err)
-				}
-				a := decoder{b: attempts.get(key8(uint64(st.Attempt)))}
-				if head := a.attemptHead(); a.err == nil && head.route != "" { // "": of a lost node's call after a Recover
-					open[head.route]++
-				}
-				return true, nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("messages with an open call: %w", err)
-	}
-	return open, nil
-}
-
 // unresolved returns the lowest numbers above after of messages that wait to be resolved. They are kept in order of
 // time, so all are looked at: those that are kept are cut back to limit whenever they are twice as many.
 func unresolved(tx *bolt.Tx, after Number, limit int) (numbers []Number) {

@@ -1,0 +1,68 @@
+package bridge
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"smppbridge/smpp"
+	"smppbridge/store"
+)
+
+// movedPolicy has route main at another account.
+var movedPolicy = strings.Replace(promisePolicy, "{name: main,", "{name: main, account: another,", 1)
+
+// TestNameGivenAway: when a route's name goes to another account, it is not asked about what went by it before, for it would
+// say rightly that it never had that, and the message would be sent twice. Neither does it matter how the name was
+// given away. What goes by it afterwards is asked for.
+func TestNameGivenAway(t *testing.T) {
+	without := strings.Replace(promisePolicy, "{name: main,", "{name: other,", 1)
+	tests := []struct {
+		name    string
+		steps   []string
+		calls   int // in the end
+		ending  store.Ending
+		recover bool
+	}{
+		{"kept", []string{promisePolicy}, 2, 0, false},
+		{"another rate", []string{strings.Replace(promisePolicy, "workers: 4, qps: 1000}", "workers: 3, qps: 999}", 1)}, 2, 0, false},
+		{"taken out and put back", []string{without, promisePolicy}, 2, 0, false},
+		{"given away", []string{movedPolicy}, 1, store.EndUnknown, false},
+		{"in two steps", []string{without, movedPolicy}, 1, store.EndUnknown, false},
+		{"to and fro", []string{movedPolicy, promisePolicy}, 1, store.EndUnknown, false},
+		{"of what a lost node may have sent", []string{movedPolicy}, 1, store.EndUnknown, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inRig(t, func(t *testing.T, r *rig) {
+				r.onCall(func(Call) Answer { return Answer{Kind: store.OutcomeUncertain, Whole: true} })
+				n := r.bind("any", smpp.Transmitter).accepted("hello")
+				pass(time.Second)
+				if tt.recover {
+					r.recover()
+				}
+				for _, doc := range tt.steps {
+					r.putPolicy(doc)
+					pass(2 * idleScan)
+				}
+				r.onCall(nil)
+				r.jump(40, 30*time.Second)
+				if st := r.status(n); len(r.api.called()) != tt.calls || st.Ending != tt.ending {
+					t.Errorf("%d calls, want %d; %v with ending %d, want %d", len(r.api.called()), tt.calls, st.State, st.Ending, tt.ending)
+				}
+			})
+		})
+	}
+	inRig(t, func(t *testing.T, r *rig) {
+		r.putPolicy(movedPolicy)
+		pass(2 * idleScan)
+		r.onCall(func(Call) Answer { return Answer{Kind: store.OutcomeUncertain, Whole: true} })
+		r.bind("any", smpp.Transmitter).accepted("hello")
+		pass(time.Second)
+		r.onCall(nil)
+		r.jump(20, 30*time.Second)
+		if got := len(r.api.called()); got != 2 {
+			t.Errorf("%d calls of a message that went by the new one, want 2", got)
+		}
+	})
+}
