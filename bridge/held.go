@@ -99,6 +99,9 @@ func (b *Bridge) findHeld(ctx context.Context, it *store.DueItem, a *store.Attem
 			}
 		}
 	}
+	if b.overtaken(pol) {
+		return Found{}, false, errNotRecorded
+	}
 	return found, own, unasked
 }
 

@@ -137,6 +137,9 @@ func (b *Bridge) ask(ctx context.Context, pol *policy, a *store.Attempt, phone s
 	if ctx.Err() == nil {
 		b.queries.answered(a.Route, err, b.cfg.Steady().Sub(began))
 	}
+	if b.overtaken(pol) {
+		return Found{}, errNotRecorded
+	}
 	return found, err
 }
 

@@ -19,7 +19,7 @@ const spaceRoutes = "routes"
 // anew ends the record of a name that has stood for something else.
 const anew = " anew"
 
-// errNotRecorded says that the name of a route stands for something new and that this is not recorded yet.
+// errNotRecorded says that the name of a route stands for something new, or may, and that this is not recorded yet.
 var errNotRecorded = errors.New("what the route's name stands for is not recorded yet")
 
 // standsFor is what a route's name stands for: calls made by a route are known to all that stand for the same, whatever their
@@ -105,3 +105,7 @@ func (b *Bridge) sameRoute(pol *policy, route string, begun int64) error {
 	}
 	return nil
 }
+
+// overtaken reports whether there is a newer policy than pol, which was in force: whoever has been asked meanwhile may have been
+// the next one of that name. No Sender has a policy before the state has it.
+func (b *Bridge) overtaken(pol *policy) bool { return b.store.Policy().Version != pol.version }

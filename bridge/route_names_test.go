@@ -1,7 +1,10 @@
 package bridge
 
 import (
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,4 +68,41 @@ func TestNameGivenAway(t *testing.T) {
 			t.Errorf("%d calls of a message that went by the new one, want 2", got)
 		}
 	})
+}
+
+// TestNameGivenAwayMeanwhile: an answer of whoever was asked while the name went to another account is nobody's.
+func TestNameGivenAwayMeanwhile(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		t.Run(fmt.Sprintf("held %v", held), func(t *testing.T) {
+			asked := &lostAPI{}
+			inRig(t, func(t *testing.T, r *rig) {
+				r.onCall(func(Call) Answer { return Answer{Kind: store.OutcomeUncertain, Whole: true} })
+				var last atomic.Bool // query, for the class's patience is over
+				give := sync.OnceFunc(func() { r.putPolicy(movedPolicy) })
+				ask := func() {
+					if last.Load() {
+						give()
+					}
+				}
+				asked.sent = func(int32) ([]SentSMS, error) { ask(); return nil, nil }
+				r.api.find = func(string) (Found, error) { ask(); return Found{}, nil }
+				n := r.bind("any", smpp.Transmitter).accepted("hello")
+				pass(time.Second)
+				if held {
+					r.recover()
+				}
+				pass(time.Second)
+				r.onCall(nil)
+				last.Store(true)
+				r.jump(1, 10*time.Minute)
+				r.jump(20, 30*time.Second)
+				if st := r.status(n); len(r.api.called()) != 1 || st.Ending != store.EndUnknown {
+					t.Errorf("%d calls, want 1; %v with ending %d, want unknown", len(r.api.called()), st.State, st.Ending)
+				}
+			}, func(c *Config) {
+				asked.api = c.Sender.(*api)
+				c.Sender = asked
+			})
+		})
+	}
 }
