@@ -72,9 +72,7 @@ func runJoin(cmd *cobra.Command, f joinFlags, node, addr string) error {
 		return nil
 	}
 	fmt.Fprintf(out, "%s is a member and catches up\n", node)
-	ctx, cancel := context.WithTimeout(ctx, f.within)
-	defer cancel()
-	if err := l.awaitVote(ctx, node, out); err != nil {
+	if err := l.awaitVote(ctx, node, f.within, out); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s has a vote\n", node)
@@ -82,9 +80,10 @@ func runJoin(cmd *cobra.Command, f joinFlags, node, addr string) error {
 }
 
 // awaitVote waits until a member votes, and tells how far behind it is. That the node asked does not answer for a moment is not an
-// end: it may be restarted.
-func (l listener) awaitVote(ctx context.Context, node string, out io.Writer) error {
-	tick := time.NewTicker(voteEvery)
+// end: it may be restarted. A question that is under way when the time is over is waited for: its answer is what is told.
+func (l listener) awaitVote(ctx context.Context, node string, within time.Duration, out io.Writer) error {
+	over, tick := time.NewTimer(within), time.NewTicker(voteEvery)
+	defer over.Stop()
 	defer tick.Stop()
 	told := time.Now()
 	for {
@@ -106,6 +105,8 @@ func (l listener) awaitVote(ctx context.Context, node string, out io.Writer) err
 		}
 		select {
 		case <-ctx.Done():
+			return ctx.Err()
+		case <-over.C:
 			return fmt.Errorf("%s has no vote yet: %w; it goes on: see `smppctl cluster status`", node, last)
 		case <-tick.C:
 		}
