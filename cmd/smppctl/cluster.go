@@ -104,12 +104,12 @@ func (l listener) awaitVote(ctx context.Context, node string, within time.Durati
 			fmt.Fprintf(out, "%s has no vote yet: %v\n", node, last)
 		}
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-over.C:
-			return fmt.Errorf("%s has no vote yet: %w; it goes on: see `smppctl cluster status`", node, last)
 		case <-tick.C:
+			continue
+		case <-ctx.Done():
+		case <-over.C:
 		}
+		return fmt.Errorf("%s has no vote yet: %w; it goes on: see `smppctl cluster status`", node, last)
 	}
 }
 
