@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"smppbridge/configs"
 	"smppbridge/smpp"
 	"smppbridge/store"
 )
@@ -105,4 +106,29 @@ func TestNameGivenAwayMeanwhile(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSenderIsFirst: a policy is in force in the Sender before it is here. So by the time that this node records what a name
+// stands for, no call is begun any more that goes to what it stood for before.
+func TestSenderIsFirst(t *testing.T) {
+	var node *Bridge
+	told := 0
+	inRig(t, func(t *testing.T, r *rig) {
+		node = r.Bridge
+		r.putPolicy(movedPolicy)
+		pass(time.Second)
+		if route := r.policy.Load().routes["main"]; told != 1 || route.Account != "another" {
+			t.Errorf("the Sender was told %d times, and main is of account %s", told, route.Account)
+		}
+	}, func(c *Config) {
+		c.OnPolicy = func(*configs.Policy) error {
+			if node == nil {
+				return nil // the first policy
+			}
+			if told++; node.policy.Load().routes["main"].Account == "another" {
+				t.Error("the policy is in force here before the Sender has it")
+			}
+			return nil
+		}
+	})
 }
